@@ -1,0 +1,108 @@
+"""Commands: what other threads ask of the engine, as immutable messages into its inbox.
+
+The engine answers with events: the changed state, and a `CommandResult` that bears the command's `id`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from decimal import Decimal
+
+import msgspec
+
+from core.config import Config
+from core.model import Delivery, Instrument, Position
+
+_ids = itertools.count(1)
+
+
+def next_id() -> int:
+    """A number that no other command of this process bears."""
+    return next(_ids)
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """The base of all commands."""
+
+    id: int = msgspec.field(default_factory=next_id)
+
+
+class SetInstruments(Command, frozen=True, kw_only=True):
+    """Watch exactly these instruments, in this order."""
+
+    instruments: tuple[Instrument, ...]
+
+
+class StartFeed(Command, frozen=True, kw_only=True):
+    """Start the live feed (does nothing while it runs)."""
+
+
+class StopFeed(Command, frozen=True, kw_only=True):
+    """Stop the live feed (does nothing while it rests)."""
+
+
+class ApplyConfig(Command, frozen=True, kw_only=True):
+    """Work by another configuration from now on; the feed restarts if it runs and its part changed."""
+
+    config: Config
+
+
+class OpenPosition(Command, frozen=True, kw_only=True):
+    """Enter one position."""
+
+    position: Position
+
+
+class ImportPositions(Command, frozen=True, kw_only=True):
+    """Enter several positions, all or none."""
+
+    positions: tuple[Position, ...]
+
+
+class EditPosition(Command, frozen=True, kw_only=True):
+    """Replace the position that has the same id."""
+
+    position: Position
+
+
+class ClosePosition(Command, frozen=True, kw_only=True):
+    """Close a position, or `quantity` of it (a positive number), at `price`; the realised P&L is booked."""
+
+    position_id: int
+    price: Decimal
+    quantity: Decimal | None = None
+
+
+class DeletePosition(Command, frozen=True, kw_only=True):
+    """Remove a position that was entered by mistake; nothing is booked."""
+
+    position_id: int
+
+
+class RecordDelivery(Command, frozen=True, kw_only=True):
+    """Write one line of the notification log."""
+
+    delivery: Delivery
+
+
+class RequestSnapshot(Command, frozen=True, kw_only=True):
+    """Publish everything that a newcomer needs: positions, trades, recent signals, deliveries, last ticks."""
+
+
+class CommandResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of a command: `error` is "" when it was carried out, else one sentence for the user."""
+
+    command_id: int
+    error: str = ""
+
+
+class PositionsChanged(msgspec.Struct, frozen=True):
+    """All open positions after a change, by id."""
+
+    positions: tuple[Position, ...]
+
+
+class InstrumentsChanged(msgspec.Struct, frozen=True):
+    """The instruments that are watched from now on."""
+
+    instruments: tuple[Instrument, ...]

@@ -1,0 +1,139 @@
+"""The configuration's sections as frozen values, with their defaults.
+
+`core.config_file` reads, checks and writes `swing_config.json`. The rules stand here, beside the fields, as
+`msgspec.Meta` constraints, so that the file and the settings dialog are judged by the same ones.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+BIST30 = (
+    "AEFES", "AKBNK", "ALARK", "ARCLK", "ASELS", "ASTOR", "BIMAS", "DOAS", "EKGYO", "ENKAI",
+    "EREGL", "FROTO", "GARAN", "GUBRF", "HEKTS", "ISCTR", "KCHOL", "KOZAL", "KRDMD", "MGROS",
+    "PETKM", "PGSUS", "SAHOL", "SASA", "SISE", "TCELL", "THYAO", "TOASO", "TUPRS", "YKBNK",
+)  # fmt: skip
+TRADINGVIEW_ENDPOINT = "wss://data.tradingview.com/socket.io/websocket"
+TELEGRAM_API = "https://api.telegram.org"
+
+ExchangeCode = Literal["BIST", "NYSE", "NASDAQ", "AMEX", "CRYPTO"]
+SourceName = Literal["auto", "tvdatafeed", "yfinance", "simulation"]
+Milliseconds = Annotated[int, Meta(ge=0, le=3_600_000)]
+Port = Annotated[int, Meta(ge=1, le=65535)]
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One thing that is wrong with a configuration.
+
+    `path` is the dotted key, `found` the value as JSON, `accepted` what would do, `nearest` the known key that
+    an unknown one resembles ("" if none).
+    """
+
+    path: str
+    found: str
+    accepted: str
+    nearest: str = ""
+
+    def __str__(self) -> str:
+        hint = f" (did you mean {self.nearest}?)" if self.nearest else ""
+        return f"{self.path}: found {self.found}; accepted: {self.accepted}{hint}"
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The base of all sections: immutable, and unknown keys are refused."""
+
+
+class WebSocketConfig(Section, frozen=True, kw_only=True):
+    """The push connection (times in milliseconds)."""
+
+    enabled: bool = True
+    endpoint: Annotated[str, Meta(pattern=r"^wss?://[^\s/]+")] = TRADINGVIEW_ENDPOINT
+    reconnect_attempts: Annotated[int, Meta(ge=0, le=1000)] = 5
+    reconnect_delay_ms: Milliseconds = 5000
+    heartbeat_interval_ms: Milliseconds = 30000
+    timeout_ms: Milliseconds = 60000
+    use_tvdata: bool = True
+
+
+class ChannelsConfig(Section, frozen=True, kw_only=True):
+    """Which notification channels are used."""
+
+    toast: bool = True
+    desktop: bool = True
+    telegram: bool = False
+    email: bool = False
+
+
+class TelegramConfig(Section, frozen=True, kw_only=True):
+    """The Telegram bot that sends the alerts."""
+
+    enabled: bool = False
+    bot_token: str = ""
+    chat_id: str = ""
+    api_base: Annotated[str, Meta(pattern=r"^https?://[^\s/]+")] = TELEGRAM_API
+
+
+class EmailConfig(Section, frozen=True, kw_only=True):
+    """The SMTP server that sends the alerts."""
+
+    enabled: bool = False
+    host: str = ""
+    port: Port = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str = ""
+    password: str = ""
+    sender: str = ""
+    recipients: tuple[str, ...] = ()
+
+
+class RealTimeConfig(Section, frozen=True, kw_only=True):
+    """Live prices, signals and alerts."""
+
+    enable_signal_triggers: bool = True
+    enable_portfolio_tracking: bool = True
+    enable_notifications: bool = True
+    use_tvdata: bool = True
+    live_data_source: SourceName = "auto"
+    update_interval_ms: Annotated[int, Meta(ge=10, le=10_000)] = 100
+    poll_interval_sec: Annotated[float, Meta(ge=3, le=3600)] = 5.0
+    max_live_symbols: Annotated[int, Meta(ge=1, le=5000)] = 30
+    signal_threshold_pct: Annotated[float, Meta(gt=0, le=100)] = 2.0
+    signal_cooldown_sec: Annotated[float, Meta(ge=0, le=86_400)] = 5.0
+    stale_after_sec: Annotated[float, Meta(ge=5, le=3600)] = 60.0
+    allow_simulation: bool = True
+    yahoo_base: Annotated[str, Meta(pattern=r"^$|^https?://[^\s/]+")] = ""
+    notification_channels: ChannelsConfig = ChannelsConfig()
+    telegram: TelegramConfig = TelegramConfig()
+    email: EmailConfig = EmailConfig()
+
+
+class StorageConfig(Section, frozen=True, kw_only=True):
+    """Where the ledger lives; an empty URL means SQLite in the data directory."""
+
+    url: str = ""
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """The whole of `swing_config.json`.
+
+    A symbol is "ASELS" (on `exchange`) or "NASDAQ:AAPL". `extra_closures` are days on which an exchange is
+    shut though its calendar says otherwise, as "BIST:2026-12-31". `bots` and `server` are kept as they stand.
+    """
+
+    exchange: ExchangeCode = "BIST"
+    symbols: tuple[str, ...] = BIST30
+    language: Literal["auto", "tr", "en"] = "auto"
+    debug_mode: bool = False
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    theme: Literal["system", "dark", "light"] = "system"
+    flash_changes: bool = True
+    extra_closures: tuple[str, ...] = ()
+    websocket: WebSocketConfig = WebSocketConfig()
+    real_time: RealTimeConfig = RealTimeConfig()
+    bots: tuple[dict[str, Any], ...] = ()
+    bot_executor: Literal["local", "celery"] = "local"
+    server: dict[str, Any] = {}
+    storage: StorageConfig = StorageConfig()

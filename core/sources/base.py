@@ -1,0 +1,63 @@
+"""The protocol of a price source that is polled.
+
+A source turns one provider's answers into `Quote` values. It knows nothing of scheduling: the feed calls it
+from a thread of its own, within the provider's request budget, and decides when and for whom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from core.model import Instrument, Quote
+
+Gate = Callable[[], None]
+"""Called by a source right before each request that leaves the machine; it waits for the provider's spacing
+and raises `CancelledError` when the feed stops meanwhile."""
+
+
+class DailyCloses(msgspec.Struct, frozen=True):
+    """The closes of the last finished sessions of one instrument, oldest first (may be empty)."""
+
+    key: str
+    closes: tuple[float, ...]
+
+
+class PolledSource(Protocol):
+    """One provider, asked again and again.
+
+    Every method but `cancel` is called from one thread at a time. No call takes longer than `deadline`
+    seconds, reads standard input or opens a browser.
+    """
+
+    name: str
+    """The source's name in `live_data_source`, payloads and on the screen."""
+    provider: str
+    """Whose servers are asked; sources of one provider share one budget."""
+    min_spacing: float
+    """The provider's own least spacing between requests in seconds; the user's `poll_interval_sec` may be more."""
+    batch_size: int
+    """How many instruments one request may serve (1 for a source that asks for each alone)."""
+    simulated: bool
+    """Whether its prices are made up."""
+
+    def fetch(self, instruments: Sequence[Instrument], gate: Gate) -> list[Quote]:
+        """Ask for at most `batch_size` instruments; instruments without a price are absent from the answer.
+
+        Raises `SourceError` or one of its kinds; never anything else for what the provider did.
+        """
+        ...
+
+    def daily_closes(self, instrument: Instrument, gate: Gate) -> DailyCloses:
+        """Ask for the finished sessions' closes, of which the last is the previous close. Raises as `fetch`."""
+        ...
+
+    def cancel(self) -> None:
+        """From any thread: make a call that is under way end within 2 s (it raises `CancelledError`)."""
+        ...
+
+    def close(self) -> None:
+        """Free sockets and files. Idempotent; the source is not used again."""
+        ...

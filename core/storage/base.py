@@ -1,0 +1,74 @@
+"""What the engine needs of a store. Only the engine's thread writes.
+
+Every method is one transaction: it is wholly done when it returns, or it raises `StorageError` and nothing
+has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Protocol
+
+from core.model import ClosedTrade, Delivery, Position, Signal
+
+
+class Store(Protocol):
+    """The ledger and what is remembered between two runs."""
+
+    def positions(self) -> tuple[Position, ...]:
+        """All open positions, by id."""
+        ...
+
+    def add_positions(self, positions: Sequence[Position]) -> tuple[Position, ...]:
+        """Store new positions, all or none; the result bears their ids."""
+        ...
+
+    def replace_position(self, position: Position) -> None:
+        """Overwrite the open position with the same id. Raises `InputError` if there is none."""
+        ...
+
+    def delete_position(self, position_id: int) -> None:
+        """Remove an open position without booking anything. Raises `InputError` if there is none."""
+        ...
+
+    def close_position(
+        self, position_id: int, price: Decimal, closed_at: float, quantity: Decimal | None = None
+    ) -> ClosedTrade:
+        """Close a position, or `quantity` (> 0) of it, and book `(price - entry) x quantity`, signed.
+
+        Raises `InputError` if there is no such position or `quantity` is more than it holds.
+        """
+        ...
+
+    def trades(self, since: float = 0.0, limit: int = 1000) -> tuple[ClosedTrade, ...]:
+        """Closed trades since the Unix time `since`, newest first."""
+        ...
+
+    def add_signals(self, signals: Sequence[Signal]) -> tuple[Signal, ...]:
+        """Store signals; the result bears their ids."""
+        ...
+
+    def signals(self, since: float = 0.0, limit: int = 1000) -> tuple[Signal, ...]:
+        """Stored signals, newest first."""
+        ...
+
+    def record_deliveries(self, deliveries: Sequence[Delivery]) -> None:
+        """Insert lines of the notification log, or bring those with the same message and channel up to date."""
+        ...
+
+    def deliveries(self, limit: int = 500) -> tuple[Delivery, ...]:
+        """The notification log, newest first."""
+        ...
+
+    def value(self, key: str, default: Any = None) -> Any:
+        """A remembered JSON value."""
+        ...
+
+    def set_value(self, key: str, value: Any) -> None:
+        """Remember a JSON value."""
+        ...
+
+    def close(self) -> None:
+        """Release the file; idempotent."""
+        ...

@@ -202,7 +202,8 @@ class PositionPnl(msgspec.Struct, frozen=True, kw_only=True):
     """One position valued at its last known price; figures are None until there is a price.
 
     Percentages are of the entry value (`open_pnl_pct`) and of the value at the day's start
-    (`daily_pnl_pct`). `freshness` is that of the price used.
+    (`daily_pnl_pct`). `freshness` is that of the price used and `stamp` its provider's time, so that its age
+    can be shown.
     """
 
     position: Position
@@ -213,10 +214,11 @@ class PositionPnl(msgspec.Struct, frozen=True, kw_only=True):
     daily_pnl: float | None
     daily_pnl_pct: float | None
     freshness: Freshness | None
+    stamp: float | None = None
 
 
 class CurrencyTotal(msgspec.Struct, frozen=True, kw_only=True):
-    """The sums over all positions of one currency ("₺", "$"); `daily_pnl` includes what was realised today."""
+    """The sums over all positions of one currency ("₺", "$"); `daily_pnl` includes today's realised P&L."""
 
     currency: str
     total_value: float

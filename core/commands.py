@@ -11,7 +11,7 @@ from decimal import Decimal
 import msgspec
 
 from core.config import Config
-from core.model import Delivery, Instrument, Position
+from core.model import ClosedTrade, Delivery, Instrument, Position, Signal
 
 _ids = itertools.count(1)
 
@@ -106,3 +106,16 @@ class InstrumentsChanged(msgspec.Struct, frozen=True):
     """The instruments that are watched from now on."""
 
     instruments: tuple[Instrument, ...]
+
+
+class TradesChanged(msgspec.Struct, frozen=True):
+    """The latest closed trades, newest first."""
+
+    trades: tuple[ClosedTrade, ...]
+
+
+class History(msgspec.Struct, frozen=True):
+    """What happened before: signals and deliveries, newest first."""
+
+    signals: tuple[Signal, ...]
+    deliveries: tuple[Delivery, ...]

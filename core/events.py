@@ -22,7 +22,7 @@ class EventBus:
         self._handlers: dict[type[Any], tuple[Callable[[Any], None], ...]] = {}
 
     def subscribe(self, event_type: type[E], handler: Callable[[E], None]) -> Unsubscribe:
-        """Call `handler` with each published event of exactly `event_type`; the result ends it, idempotently."""
+        """Call `handler` with each event of exactly `event_type`; the result ends that, idempotently."""
         self._handlers[event_type] = (*self._handlers.get(event_type, ()), handler)
 
         def unsubscribe() -> None:
@@ -36,5 +36,5 @@ class EventBus:
         for handler in self._handlers.get(type(event), ()):
             try:
                 handler(event)
-            except Exception:  # noqa: BLE001 - one broken consumer must not stop the others
+            except Exception:
                 log.exception("a subscriber of %s failed", type(event).__name__)

@@ -1,7 +1,7 @@
 """The sentences a person reads, in English and Turkish.
 
-Each file `core/locale/DOMAIN.json` maps a name to {"en": ..., "tr": ...}; `tr("feed.live", seconds=3)` looks up
-`live` in `feed.json` and fills in the fields. A domain is read when it is first needed.
+Each file `core/locale/DOMAIN.json` maps a name to {"en": ..., "tr": ...}; `tr("feed.live", seconds=3)` looks
+up `live` in `feed.json` and fills in the fields. A domain is read when it is first needed.
 """
 
 from __future__ import annotations
@@ -68,4 +68,4 @@ def format_percent(value: float, decimals: int = 2, *, sign: bool = True) -> str
     if _current != "tr":
         return number + "%"
     lead = number[0] if number[0] in "+\N{MINUS SIGN}" else ""
-    return f"{lead}%{number[len(lead):]}"
+    return f"{lead}%{number[len(lead) :]}"

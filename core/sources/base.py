@@ -61,3 +61,7 @@ class PolledSource(Protocol):
     def close(self) -> None:
         """Free sockets and files. Idempotent; the source is not used again."""
         ...
+
+    def unknown_keys(self) -> frozenset[str]:
+        """The instruments that the provider said it does not know in the last `fetch`."""
+        ...

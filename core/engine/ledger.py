@@ -1,0 +1,88 @@
+"""Commands that change the ledger, and the snapshot for a newcomer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from core.commands import (
+    ClosePosition,
+    DeletePosition,
+    EditPosition,
+    History,
+    ImportPositions,
+    OpenPosition,
+    PositionsChanged,
+    RecordDelivery,
+    RequestSnapshot,
+    TradesChanged,
+)
+from core.engine.engine import Engine
+from core.model import Position
+
+
+class Ledger:
+    """Carries out commands against the store. Belongs to the engine's thread.
+
+    Each method raises `UserError` or `WorldError` and then has changed nothing.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._handlers: dict[type[Any], Callable[[Any], None]] = {
+            OpenPosition: lambda c: self._add((c.position,)),
+            ImportPositions: lambda c: self._add(c.positions),
+            EditPosition: self._edit,
+            ClosePosition: self._close,
+            DeletePosition: self._delete,
+            RecordDelivery: self._record,
+            RequestSnapshot: lambda _: self.publish_all(),
+        }
+
+    def handles(self, command: object) -> bool:
+        """Whether `command` is one of the ledger's."""
+        return type(command) in self._handlers
+
+    def execute(self, command: object) -> None:
+        """Carry out `command`."""
+        self._handlers[type(command)](command)
+
+    def publish_all(self) -> None:
+        """Everything that a newcomer needs to know."""
+        engine, store = self._engine, self._engine.store
+        self._publish_ledger()
+        engine.bus.publish(History(store.signals(limit=1000), store.deliveries()))
+        for tick in engine.prices.ticks():
+            engine.bus.publish(tick)
+
+    def _add(self, positions: tuple[Position, ...]) -> None:
+        self._engine.store.add_positions(positions)
+        self._changed()
+
+    def _edit(self, command: EditPosition) -> None:
+        self._engine.store.replace_position(command.position)
+        self._changed()
+
+    def _close(self, command: ClosePosition) -> None:
+        now = self._engine.clock.time()
+        self._engine.store.close_position(command.position_id, command.price, now, command.quantity)
+        self._changed()
+
+    def _delete(self, command: DeletePosition) -> None:
+        self._engine.store.delete_position(command.position_id)
+        self._changed()
+
+    def _record(self, command: RecordDelivery) -> None:
+        self._engine.store.record_deliveries((command.delivery,))
+
+    def _changed(self) -> None:
+        self._engine.refresh_ledger()
+        for tick in self._engine.prices.ticks():
+            self._engine.portfolio.on_tick(tick)
+        self._publish_ledger()
+
+    def _publish_ledger(self) -> None:
+        engine, store = self._engine, self._engine.store
+        engine.bus.publish(PositionsChanged(store.positions()))
+        engine.bus.publish(TradesChanged(store.trades()))
+        engine.bus.publish(engine.portfolio.snapshot(engine.clock.time()))

@@ -1,0 +1,153 @@
+"""The signal rule of the product: a BUY or a SELL each time a price moves by the threshold.
+
+Per instrument there is a reference price, the previous close first and then the price of the last signal. A
+price `threshold` percent or more above it is a BUY, as much below it a SELL, and becomes the new reference.
+At most one signal per instrument in `cooldown` seconds; a suppressed one leaves the reference where it was.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from core.model import Freshness, Side, Signal, Tick
+
+MIN_CLOSES = 6
+"""Fewer daily closes than this tell too little of an instrument's volatility."""
+_ROUNDING = 1e-9
+"""Slack in percent, so that a price at exactly the threshold is not lost to binary fractions."""
+
+
+def daily_volatility(closes: Sequence[float]) -> float | None:
+    """The sample standard deviation of the daily log returns of `closes`, in percent; None if too few."""
+    if len(closes) < MIN_CLOSES:
+        return None
+    returns = [math.log(b / a) * 100.0 for a, b in pairwise(closes)]
+    mean = sum(returns) / len(returns)
+    return math.sqrt(sum((r - mean) ** 2 for r in returns) / (len(returns) - 1))
+
+
+def confidence(move_pct: float, volatility_pct: float) -> float:
+    """How unusual a move is for this instrument, in [0, 1]: erf(|move| / (volatility * sqrt 2)).
+
+    That is the chance that a normally distributed daily move with this standard deviation is smaller: 0.68
+    at one standard deviation, 0.95 at two. It rises with the move and falls with the volatility.
+    """
+    if volatility_pct <= 0.0:
+        return 1.0 if move_pct else 0.0
+    return math.erf(abs(move_pct) / (volatility_pct * math.sqrt(2.0)))
+
+
+class _Watch:
+    """One instrument's reference and the prices at which it signals."""
+
+    __slots__ = (
+        "basis_close",
+        "buy_at",
+        "cooled_at",
+        "reference",
+        "sell_at",
+        "session",
+        "signalled",
+        "volatility",
+    )
+
+    def __init__(self) -> None:
+        self.reference = 0.0
+        self.buy_at = math.inf
+        self.sell_at = -math.inf
+        self.session = math.nan
+        self.basis_close: float | None = None
+        self.signalled = False
+        self.cooled_at = -math.inf
+        self.volatility: float | None = None
+
+
+class SignalRule:
+    """Applies the rule to ticks. Belongs to the engine's thread."""
+
+    def __init__(self, threshold_pct: float, cooldown: float, *, trade_simulation: bool) -> None:
+        self._watches: dict[str, _Watch] = {}
+        self.configure(threshold_pct, cooldown, trade_simulation=trade_simulation)
+
+    def configure(self, threshold_pct: float, cooldown: float, *, trade_simulation: bool) -> None:
+        """Work by other figures from now on; references stay."""
+        self._threshold = threshold_pct
+        self._cooldown = cooldown
+        self._trade_simulation = trade_simulation
+        self._up = 1.0 + (threshold_pct - _ROUNDING) / 100.0
+        self._down = 1.0 - (threshold_pct - _ROUNDING) / 100.0
+        for watch in self._watches.values():
+            if watch.reference:
+                self._refer(watch, watch.reference)
+
+    def restore(self, signals: Iterable[Signal], session_of: dict[str, float]) -> None:
+        """Take the references from stored signals (newest first) of the current sessions, so that a restart
+        does not alert anew. `session_of` names each exchange's session by its opening time."""
+        for signal in signals:
+            session = session_of.get(signal.exchange)
+            if session is None or signal.timestamp < session or signal.key in self._watches:
+                continue
+            watch = self._watches[signal.key] = _Watch()
+            watch.session = session
+            watch.signalled = True
+            watch.cooled_at = signal.timestamp + self._cooldown
+            self._refer(watch, signal.price)
+
+    def set_volatility(self, key: str, volatility_pct: float | None) -> None:
+        """Tell the instrument's recent daily volatility in percent."""
+        self._watch(key).volatility = volatility_pct
+
+    def forget(self) -> None:
+        """Drop all references (the prices will come from another world, e.g. the simulator)."""
+        self._watches.clear()
+
+    def check(self, tick: Tick, session: float, gap: float = 0.0) -> Signal | None:
+        """The signal that `tick` gives, if any. `session` names the price's session, `gap` is in seconds."""
+        watch = self._watches.get(tick.key)
+        if watch is None:
+            watch = self._watch(tick.key)
+        if session != watch.session or (not watch.signalled and tick.previous_close != watch.basis_close):
+            self._start_session(watch, tick, session)
+        price = tick.price
+        if watch.sell_at < price < watch.buy_at or not self._may_signal(tick):
+            return None
+        if tick.received < watch.cooled_at:
+            return None
+        return self._fire(watch, tick, gap)
+
+    def _watch(self, key: str) -> _Watch:
+        return self._watches.setdefault(key, _Watch())
+
+    def _start_session(self, watch: _Watch, tick: Tick, session: float) -> None:
+        watch.session = session
+        watch.signalled = False
+        watch.basis_close = tick.previous_close
+        base = tick.previous_close
+        if base is None:
+            base = tick.price / (1.0 + tick.change_pct / 100.0)
+        self._refer(watch, base)
+
+    def _refer(self, watch: _Watch, price: float) -> None:
+        watch.reference = price
+        watch.buy_at = price * self._up
+        watch.sell_at = price * self._down
+
+    def _may_signal(self, tick: Tick) -> bool:
+        if tick.simulated:
+            return self._trade_simulation
+        return tick.freshness is Freshness.LIVE or tick.freshness is Freshness.DELAYED
+
+    def _fire(self, watch: _Watch, tick: Tick, gap: float) -> Signal:
+        reference = watch.reference
+        move = (tick.price / reference - 1.0) * 100.0
+        volatility = watch.volatility if watch.volatility is not None else self._threshold / 2.0
+        watch.signalled = True
+        watch.cooled_at = tick.received + self._cooldown
+        self._refer(watch, tick.price)
+        return Signal(
+            key=tick.key, side=Side.BUY if move > 0 else Side.SELL, price=tick.price,
+            confidence=round(confidence(move, volatility), 4), timestamp=tick.received, source=tick.source,
+            simulated=tick.simulated, reference_price=reference, change_pct=round(move, 4), gap=round(gap, 1),
+        )  # fmt: skip

@@ -1,0 +1,150 @@
+"""What the feed's threads know in common: whom to ask for what, and how each source fares. Thread-safe."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from core.clock import Clock
+from core.feed.budget import RequestBudget
+from core.feed.messages import FeedSink, InstrumentUnknown
+from core.model import FeedStatus, Instrument, Quote, SourceStatus
+
+SessionKey = Callable[[str], object]
+"""Names the current session of an exchange, so that a previous close is asked for once per session."""
+
+
+class FeedBoard:
+    """The shared state of one run of the feed, from start to stop."""
+
+    def __init__(
+        self,
+        sink: FeedSink,
+        clock: Clock,
+        real_sources: Sequence[str],
+        session_of: SessionKey,
+        grace: float,
+        *,
+        chosen_simulation: bool,
+    ) -> None:
+        self._sink = sink
+        self._clock = clock
+        self._real = tuple(real_sources)
+        self._session_of = session_of
+        self._grace = grace
+        self._chosen_simulation = chosen_simulation
+        self._lock = threading.Lock()
+        self._statuses: dict[str, SourceStatus] = {}
+        self._budgets: dict[str, RequestBudget] = {}
+        self._closes: dict[str, object] = {}
+        self._unknown: dict[str, set[str]] = {}
+        self._last_real = clock.monotonic()
+        self._stopped = False
+        self._last_status: FeedStatus | None = None
+
+    def add_source(self, name: str, budget: RequestBudget) -> None:
+        """Show `name` among the sources from the start."""
+        with self._lock:
+            self._statuses[name] = SourceStatus(name=name, state="connecting")
+            self._budgets[budget.provider] = budget
+
+    def stop(self) -> None:
+        """Let nothing more through: a thread that is still in a request comes too late."""
+        with self._lock:
+            self._stopped = True
+
+    def deliver(self, source: str, quotes: Sequence[Quote]) -> None:
+        """Hand quotes to the engine, and note who has a previous close and a real price."""
+        with self._lock:
+            if self._stopped:
+                return
+            for quote in quotes:
+                if quote.previous_close is not None:
+                    self._closes[quote.key] = self._session_of(quote.key.partition(":")[0])
+            if quotes and source in self._real:
+                self._last_real = self._clock.monotonic()
+        if quotes:
+            self._sink.put_quotes(quotes)
+
+    def report(self, status: SourceStatus) -> None:
+        """Note how a source fares and tell the engine if that changes the picture."""
+        with self._lock:
+            self._statuses[status.name] = status
+        self.publish()
+
+    def publish(self) -> None:
+        """Tell the engine how the feed fares, if that has changed."""
+        with self._lock:
+            if self._stopped:
+                return
+            status = self._status()
+            if status == self._last_status:
+                return
+            self._last_status = status
+        self._sink.put(status)
+
+    def mark_unknown(self, key: str, source: str) -> None:
+        """Note that `source` does not know `key`; the engine hears of it once no source does."""
+        with self._lock:
+            deniers = self._unknown.setdefault(key, set())
+            if source in deniers or self._stopped:
+                return
+            deniers.add(source)
+            complete = deniers >= set(self._real)
+        if complete:
+            self._sink.put(InstrumentUnknown(key))
+
+    def is_unknown(self, key: str, source: str) -> bool:
+        """Whether `source` said that it does not know `key`."""
+        with self._lock:
+            return source in self._unknown.get(key, ())
+
+    def needs_close(self, instrument: Instrument) -> bool:
+        """Whether nobody has told the instrument's previous close in this session."""
+        with self._lock:
+            session = self._session_of(instrument.exchange)
+            return self._closes.get(instrument.key) != session
+
+    def note_close(self, instrument: Instrument) -> None:
+        """Do not ask for the previous close again in this session, whatever came of it."""
+        with self._lock:
+            self._closes[instrument.key] = self._session_of(instrument.exchange)
+
+    def simulation_wanted(self) -> bool:
+        """Whether every real source has been failing for longer than the grace time."""
+        with self._lock:
+            if self._any_real_ok():
+                return False
+            return self._clock.monotonic() - self._last_real > self._grace
+
+    def others_ok(self, source: str) -> bool:
+        """Whether another real source works, or has not yet had its first answer."""
+        with self._lock:
+            return any(
+                status.state in ("ok", "connecting") and status.name in self._real and status.name != source
+                for status in self._statuses.values()
+            )
+
+    def _any_real_ok(self) -> bool:
+        return any(self._statuses[name].state == "ok" for name in self._real if name in self._statuses)
+
+    def _status(self) -> FeedStatus:
+        statuses = tuple(self._statuses.values())
+        working = next((s.name for s in statuses if s.state == "ok"), "")
+        return FeedStatus(
+            state=self._state(working, statuses),
+            active=working,
+            sources=statuses,
+            used=sum(budget.used() for budget in self._budgets.values()),
+            budget=sum(budget.per_minute() for budget in self._budgets.values()),
+            next_try=min((s.next_try for s in statuses if s.next_try is not None), default=None),
+        )
+
+    def _state(self, working: str, statuses: Sequence[SourceStatus]) -> str:
+        if working in self._real or (working and self._chosen_simulation):
+            return "running"
+        if working:
+            return "simulated"
+        if any(status.state == "connecting" for status in statuses):
+            return "connecting"
+        return "offline"

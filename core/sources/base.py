@@ -7,6 +7,7 @@ from a thread of its own, within the provider's request budget, and decides when
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import date
 from typing import Protocol
 
 import msgspec
@@ -19,10 +20,18 @@ and raises `CancelledError` when the feed stops meanwhile."""
 
 
 class DailyCloses(msgspec.Struct, frozen=True):
-    """The closes of the last finished sessions of one instrument, oldest first (may be empty)."""
+    """The closes of the last finished sessions of one instrument, oldest first (may be empty).
+
+    `days` are the sessions' dates at the exchange, one per close, or empty where a source has none.
+    """
 
     key: str
     closes: tuple[float, ...]
+    days: tuple[date, ...] = ()
+
+    def before(self, day: date) -> float | None:
+        """The close of the last session before `day`: the previous close of a price stamped on `day`."""
+        return next((c for c, d in zip(self.closes[::-1], self.days[::-1], strict=False) if d < day), None)
 
 
 class PolledSource(Protocol):

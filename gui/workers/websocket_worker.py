@@ -1,0 +1,231 @@
+"""The worker in whose thread the engine runs, and the bridge from its events to Qt signals.
+
+The core never learns of Qt: the worker subscribes to the bus and emits. What may come thousands of times a
+second goes through a mailbox that the window empties once per frame; everything else is one queued signal
+with an immutable value.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from PyQt5.QtCore import QThread, pyqtSignal, pyqtSlot
+
+from core.clock import Clock, SystemClock
+from core.commands import (
+    Command,
+    CommandResult,
+    History,
+    InstrumentsChanged,
+    PositionsChanged,
+    SetInstruments,
+    StartFeed,
+    StopFeed,
+    TradesChanged,
+)
+from core.config import Config
+from core.config_file import as_config
+from core.engine.engine import StoreFactory
+from core.engine.loop import LONGEST_WAIT, EngineLoop
+from core.errors import WorldError
+from core.feed.live_feed import SourceFactory
+from core.feed.messages import InstrumentUnknown
+from core.i18n import tr
+from core.instruments import parse_instrument
+from core.model import FeedStatus, FreshnessChange, Instrument, Notice, PortfolioSnapshot, Quote, Signal, Tick
+from core.signal_text import reason
+from core.sources.registry import create_source
+from core.storage.base import Store
+from gui.workers.mailbox import Frame, Mailbox
+from gui.workers.price_throttle import PriceThrottle
+
+log = logging.getLogger(__name__)
+
+JOIN_MS = 2500
+FORWARDED = (
+    Signal, PortfolioSnapshot, FeedStatus, Notice, PositionsChanged, TradesChanged, History, CommandResult,
+    InstrumentsChanged, InstrumentUnknown,
+)  # fmt: skip
+"""Events that reach the window one by one through `core_event`."""
+
+
+def memory_store(_config: Config) -> Store:
+    """A ledger that lives as long as the worker, for one that was given no database."""
+    from core.storage.memory_store import MemoryStore
+
+    return MemoryStore()
+
+
+class WebSocketWorker(QThread):
+    """Runs the engine: `start()` it, or `moveToThread` it and call `run` there.
+
+    `symbols` are "ASELS" (on the configured exchange), "NASDAQ:AAPL" or `Instrument` values; `config` is a
+    `Config` or a mapping in the shape of `swing_config.json`. With `autostart` the feed starts at once,
+    otherwise with `start_feed`. Every signal is emitted from the engine's thread.
+    """
+
+    price_updated = pyqtSignal(str, float, float)
+    signal_triggered = pyqtSignal(dict)
+    portfolio_updated = pyqtSignal(dict)
+    connection_status = pyqtSignal(bool)
+    error_occurred = pyqtSignal(str)
+    tick_received = pyqtSignal(dict)
+    bot_status_updated = pyqtSignal(dict)
+
+    frame_waiting = pyqtSignal()
+    """The mailbox stopped being empty: `take_frame` soon."""
+    core_event = pyqtSignal(object)
+    """One of `FORWARDED`."""
+
+    def __init__(
+        self,
+        symbols: Sequence[str | Instrument],
+        config: Config | Mapping[str, Any] | None = None,
+        *,
+        open_store: StoreFactory = memory_store,
+        clock: Clock | None = None,
+        autostart: bool = True,
+        source_factory: SourceFactory = create_source,
+    ) -> None:
+        super().__init__()
+        self._config = as_config(config)
+        self._instruments = tuple(parse_instrument(s, self._config.exchange) for s in symbols)
+        self._clock = clock or SystemClock()
+        self._autostart = autostart
+        self._loop = EngineLoop(self._config, open_store, self._clock, create_source=source_factory)
+        self._mailbox = Mailbox(self.frame_waiting.emit)
+        self._throttle = PriceThrottle(
+            self._config.real_time.update_interval_ms / 1000, self._clock.monotonic, self.price_updated.emit
+        )
+        self._connected: bool | None = None
+        self._wants_prices = self._wants_ticks = False
+        self._subscribe()
+
+    # --- from the window's thread -------------------------------------------------------------------
+
+    def post(self, command: Command) -> int:
+        """Queue a command for the engine; its id comes back in a `CommandResult`."""
+        return self._loop.post(command)
+
+    def start_feed(self) -> None:
+        """Start the live feed; returns at once."""
+        self.post(StartFeed())
+
+    def stop_feed(self) -> None:
+        """Stop the live feed; returns at once."""
+        self.post(StopFeed())
+
+    def take_frame(self) -> Frame:
+        """The newest ticks since the last call."""
+        return self._mailbox.take()
+
+    def stop(self) -> None:
+        """End feed, engine and storage, in this order, and wait for the thread, 2.5 s at most. Idempotent."""
+        self._loop.stop()
+        if self.isRunning() and QThread.currentThread() is not self and not self.wait(JOIN_MS):
+            log.error("the engine's thread did not end within %d ms", JOIN_MS)
+
+    # --- in the engine's thread ---------------------------------------------------------------------
+
+    @pyqtSlot()
+    def run(self) -> None:
+        """Work until `stop`; whatever goes wrong is logged and told by `error_occurred`, never raised."""
+        try:
+            self._loop.open()
+        except WorldError as error:
+            self._report_end(str(error))
+            self._loop.close()
+            return
+        try:
+            self._work()
+        except Exception as bug:
+            log.exception("the engine broke")
+            self._report_end(tr("engine.internal", error=f"{type(bug).__name__}: {bug}"))
+        finally:
+            self._loop.close()
+            self._set_connected(False)
+
+    def _work(self) -> None:
+        if self._instruments:
+            self.post(SetInstruments(instruments=self._instruments))
+        if self._autostart:
+            self.post(StartFeed())
+        while not self._loop.stopping:
+            messages, quotes = self._receive_tick()
+            self._wants_prices = self.receivers(self.price_updated) > 0
+            self._wants_ticks = self.receivers(self.tick_received) > 0
+            self._loop.process(messages, quotes, self._process_tick)
+            self._throttle.flush()
+
+    def _receive_tick(self) -> tuple[list[Any], list[Quote]]:
+        """Wait for what the feed and the window have sent."""
+        timeout = min(LONGEST_WAIT, self._loop.engine.next_wake())
+        due = self._throttle.next_due()
+        return self._loop.inbox.take(timeout if due is None else min(timeout, due))
+
+    def _process_tick(self, quote: Quote) -> None:
+        """The order of work for one quote, as `Engine.on_quote`, step by step."""
+        tick = self._loop.engine.prices.vet(quote)
+        if tick is None:
+            return
+        self._check_signal(tick)
+        self._update_portfolio_pnl(tick)
+        self._loop.bus.publish(tick)
+
+    def _check_signal(self, tick: Tick) -> None:
+        """Hold the tick against the signal rule."""
+        self._loop.engine.check_signal(tick)
+
+    def _update_portfolio_pnl(self, tick: Tick) -> None:
+        """Value the positions at the tick."""
+        self._loop.engine.update_portfolio(tick)
+
+    # --- from events to Qt signals ------------------------------------------------------------------
+
+    def _subscribe(self) -> None:
+        bus = self._loop.bus
+        bus.subscribe(Tick, self._on_tick)
+        bus.subscribe(FreshnessChange, self._mailbox.put_aged)
+        bus.subscribe(Signal, self._on_signal)
+        bus.subscribe(PortfolioSnapshot, self._on_portfolio)
+        bus.subscribe(FeedStatus, self._on_feed_status)
+        bus.subscribe(Notice, self._on_notice)
+        bus.subscribe(InstrumentsChanged, self._on_instruments)
+        for event_type in FORWARDED:
+            bus.subscribe(event_type, self.core_event.emit)
+
+    def _on_tick(self, tick: Tick) -> None:
+        self._mailbox.put_tick(tick)
+        if self._wants_prices:
+            self._throttle.put(tick)
+        if self._wants_ticks:
+            self.tick_received.emit(tick.payload())
+
+    def _on_signal(self, signal: Signal) -> None:
+        self.signal_triggered.emit(signal.payload(reason(signal)))
+
+    def _on_portfolio(self, snapshot: PortfolioSnapshot) -> None:
+        if self.receivers(self.portfolio_updated) > 0:
+            for payload in snapshot.payloads():
+                self.portfolio_updated.emit(payload)
+
+    def _on_feed_status(self, status: FeedStatus) -> None:
+        self._set_connected(status.connected)
+
+    def _on_notice(self, notice: Notice) -> None:
+        if notice.level != "info":
+            self.error_occurred.emit(tr(notice.key, **notice.params))
+
+    def _on_instruments(self, event: InstrumentsChanged) -> None:
+        self._throttle.name_by_symbol(tuple(instrument.key for instrument in event.instruments))
+
+    def _set_connected(self, connected: bool) -> None:
+        if connected is not self._connected:
+            self._connected = connected
+            self.connection_status.emit(connected)
+
+    def _report_end(self, sentence: str) -> None:
+        self.error_occurred.emit(sentence)
+        self.core_event.emit(Notice("error", "engine.text", {"text": sentence}))

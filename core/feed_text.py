@@ -1,0 +1,64 @@
+"""What the feed is doing, in one sentence for the status line and a few for its tooltip."""
+
+from __future__ import annotations
+
+from core.i18n import format_number, tr
+from core.model import FeedStatus, SourceStatus
+
+_FAILING = ("failing", "blocked")
+
+
+def feed_sentence(status: FeedStatus, now: float) -> str:
+    """Such as "No connection. Trying tvdatafeed again in 12 s". `now` is in Unix seconds."""
+    if status.state == "stopped":
+        return tr("feed.stopped")
+    if status.state == "running":
+        return _running(status)
+    if status.state == "connecting":
+        names = [s.name for s in status.sources if s.state == "connecting" and s.name != "simulation"]
+        return tr("feed.connecting", source=", ".join(names) or "…")
+    return tr(f"feed.{status.state}", retry=_retry(status, now)).strip()
+
+
+def source_lines(status: FeedStatus) -> list[str]:
+    """One line per source: its name and how it fares."""
+    return [
+        tr("feed.source_line", name=s.name, state=tr(f"feed.state_{s.state}", error=s.last_error))
+        for s in status.sources
+    ]
+
+
+def duration(seconds: float) -> str:
+    """A short length of time: "0.2 s", "45 s", "15 min"."""
+    if seconds < 10:
+        return tr("feed.seconds", n=format_number(seconds, 1))
+    if seconds < 90:
+        return tr("feed.seconds", n=round(seconds))
+    return tr("feed.minutes", n=round(seconds / 60))
+
+
+def _running(status: FeedStatus) -> str:
+    if status.active == "simulation":
+        return tr("feed.simulator")
+    active = next(s for s in status.sources if s.name == status.active)
+    if active.lag is None:
+        text = tr("feed.running", source=active.name)
+    else:
+        text = tr("feed.running_lag", source=active.name, lag=duration(active.lag))
+    failing = [s.name for s in status.sources if s.state in _FAILING]
+    return tr("feed.partly", text=text, failing=", ".join(failing)) if failing else text
+
+
+def _retry(status: FeedStatus, now: float) -> str:
+    waiting = [s for s in status.sources if s.next_try is not None]
+    if not waiting:
+        return ""
+    soonest = min(waiting, key=_next_try)
+    seconds = round(_next_try(soonest) - now)
+    if seconds <= 0:
+        return tr("feed.retrying", source=soonest.name)
+    return tr("feed.retry_in", source=soonest.name, seconds=seconds)
+
+
+def _next_try(source: SourceStatus) -> float:
+    return source.next_try if source.next_try is not None else float("inf")

@@ -1,0 +1,118 @@
+"""What every mode of the program shares: the configuration, the data directory and the database of one run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from core.config import Config
+from core.config_file import load_config, peek_language, save_changes, save_config
+from core.engine.engine import trades_simulation
+from core.i18n import set_language
+from core.model import Position
+from core.paths import config_target, prepare_data_dir, resolve_config_path, resolve_data_dir
+from core.storage.base import Store
+
+DEMO_NAME = "demo"
+SIMULATION_NAME = "simulation"
+REAL_NAME = "swing_hunter"
+_DAY = 86_400.0
+
+
+class ConfigStore(msgspec.Struct, frozen=True):
+    """Where the configuration was read from and where changes go; the shipped file itself stays as it is."""
+
+    source: Path
+    target: Path
+
+    def load(self) -> Config:
+        """Read it. Raises `ConfigError`."""
+        return load_config(self.source)
+
+    def save(self, config: Config) -> None:
+        """Write what has changed. Raises `ConfigError` or `StorageError` and then has changed nothing."""
+        save_config(self.target, config, read_from=self._read_from())
+
+    def save_changes(self, changes: Mapping[str, Any]) -> None:
+        """Write some dotted fields. Raises as `save`."""
+        save_changes(self.target, changes, read_from=self._read_from())
+
+    def _read_from(self) -> Path:
+        return self.target if self.target.exists() else self.source
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of the program. `demo` shows a simulated market with sample positions in a database of its own."""
+
+    config: Config
+    data_dir: Path
+    config_store: ConfigStore | None = None
+    demo: bool = False
+
+    def open_store(self, config: Config) -> Store:
+        """The database for `config`: real, simulated and demo trading never share one.
+
+        Raises `StorageError`.
+        """
+        from core.storage import open_store
+
+        store = open_store(config.storage.url, self.data_dir, name=self.store_name(config))
+        if self.demo and not store.positions() and not store.trades(limit=1):
+            store.add_positions(demo_positions(time.time()))
+        return store
+
+    def store_name(self, config: Config) -> str:
+        """The database's name for `config`."""
+        if self.demo:
+            return DEMO_NAME
+        return SIMULATION_NAME if trades_simulation(config) else REAL_NAME
+
+
+def demo_config(config: Config) -> Config:
+    """`config` with a simulated market, quick to signal, and a mix of Turkish and American symbols."""
+    real_time = msgspec.structs.replace(
+        config.real_time, live_data_source="simulation", signal_threshold_pct=0.6, signal_cooldown_sec=20.0
+    )
+    symbols = (*config.symbols[:24], "NASDAQ:AAPL", "NASDAQ:MSFT", "NASDAQ:NVDA", "NYSE:KO", "CRYPTO:BTC")
+    return msgspec.structs.replace(config, real_time=real_time, symbols=symbols)
+
+
+def demo_positions(now: float) -> tuple[Position, ...]:
+    """A few positions, one of them short, one opened today, near the simulated prices."""
+    rows = (
+        ("BIST", "ASELS", "1000", "44.10", 12, "41.50"),
+        ("BIST", "THYAO", "250", "296.00", 5, "280.00"),
+        ("BIST", "GARAN", "-400", "118.00", 3, None),
+        ("NASDAQ", "AAPL", "20", "228.50", 20, "215.00"),
+        ("NASDAQ", "MSFT", "8", "431.00", 0, None),
+    )
+    return tuple(
+        Position(
+            symbol=symbol, exchange=exchange, quantity=Decimal(quantity), entry_price=Decimal(entry),
+            opened_at=now - days * _DAY, stop=None if stop is None else Decimal(stop),
+        )
+        for exchange, symbol, quantity, entry, days, stop in rows
+    )  # fmt: skip
+
+
+def prepare_session(
+    config_path: str | Path | None, data_dir: str | Path | None, *, demo: bool = False
+) -> Session:
+    """Find and read the configuration, and make the data directory usable.
+
+    Raises `ConfigError`, `UserError` or `StorageError`; the language is already the user's then.
+    """
+    folder = resolve_data_dir(data_dir)
+    source = resolve_config_path(config_path, folder)
+    set_language(peek_language(source))
+    prepare_data_dir(folder)
+    store = ConfigStore(source, config_target(source, folder))
+    config = store.load()
+    if demo:
+        return Session(config=demo_config(config), data_dir=folder, demo=True)
+    return Session(config=config, data_dir=folder, config_store=store)

@@ -1,0 +1,154 @@
+"""The desktop: from the command line to a window on the screen, and back to an exit code."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+
+from PyQt5.QtCore import QObject, QSocketNotifier, Qt, QTimer, pyqtSignal
+from PyQt5.QtWidgets import QApplication, QMessageBox
+
+from core.errors import AlreadyRunningError, ConfigError, SwingHunterError
+from core.i18n import tr
+from core.instance_lock import InstanceLock
+from core.log_setup import set_up_logging
+from core.session import Session, prepare_session
+from gui import theme
+from gui.main_window.main_window import MainWindow
+
+log = logging.getLogger(__name__)
+
+EXIT_CONFIG = 2
+
+
+def run_desktop(
+    config_path: Path | None, data_dir: Path | None, *, demo: bool = False, duration: float | None = None
+) -> int:
+    """Open the terminal and stay until it is closed, `duration` seconds at most; the result is the exit code."""
+    theme.prepare_high_dpi()
+    app = QApplication(sys.argv[:1])
+    app.setApplicationName("Swing Hunter")
+    app.setDesktopFileName("swing-hunter")
+    try:
+        session = prepare_session(config_path, data_dir, demo=demo)
+    except ConfigError as error:
+        return _refuse_config(app, error)
+    except SwingHunterError as error:
+        return _refuse(app, str(error))
+    set_up_logging(session.data_dir, session.config)
+    theme.apply_theme(app, session.config.theme)
+    lock = InstanceLock(session.data_dir)
+    try:
+        lock.acquire()
+    except AlreadyRunningError as error:
+        lock.notify_first()
+        return _refuse(app, str(error))
+    try:
+        return _run(app, session, lock, duration)
+    finally:
+        lock.release()
+
+
+def _run(app: QApplication, session: Session, lock: InstanceLock, duration: float | None) -> int:
+    window = MainWindow(
+        session.config, config_store=session.config_store, data_dir=session.data_dir,
+        open_store=session.open_store, demo=session.demo,
+    )  # fmt: skip
+    bridge = _Bridge(window)
+    lock.listen(bridge.raise_requested.emit)
+    bridge.catch_bugs()
+    with _Interrupts(window):
+        window.show()
+        if duration is not None:
+            QTimer.singleShot(round(duration * 1000), window.close)
+        return int(app.exec_())
+
+
+class _Bridge(QObject):
+    """Brings to the GUI thread what other threads have to tell the window."""
+
+    raise_requested = pyqtSignal()
+    bug_found = pyqtSignal(str)
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self.raise_requested.connect(self._raise)
+        self.bug_found.connect(window.on_ws_error_occurred)
+
+    def catch_bugs(self) -> None:
+        """Log what nobody caught and say so in the window: PyQt would end the program for it."""
+
+        def tell(kind: type[BaseException], bug: BaseException, trace: TracebackType | None) -> None:
+            if issubclass(kind, KeyboardInterrupt):
+                self._window.close()
+                return
+            log.critical("uncaught exception", exc_info=(kind, bug, trace))
+            self.bug_found.emit(tr("window.bug", error=f"{kind.__name__}: {bug}"))
+
+        sys.excepthook = tell
+        threading.excepthook = lambda args: tell(
+            args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback
+        )
+
+    def _raise(self) -> None:
+        window = self._window
+        window.setWindowState((window.windowState() & ~Qt.WindowMinimized) | Qt.WindowActive)
+        window.show()
+        window.raise_()
+        window.activateWindow()
+
+
+class _Interrupts:
+    """Ctrl-C and SIGTERM close the window, without a timer that polls for them."""
+
+    def __init__(self, window: MainWindow) -> None:
+        self._window = window
+
+    def __enter__(self) -> None:
+        self._read, self._write = socket.socketpair()
+        self._read.setblocking(False)
+        self._write.setblocking(False)
+        self._notifier = QSocketNotifier(self._read.fileno(), QSocketNotifier.Read)
+        self._notifier.activated.connect(self._close)
+        self._old_fd = signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
+        self._old = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
+
+    def __exit__(self, *_: object) -> None:
+        signal.set_wakeup_fd(self._old_fd)
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+        self._notifier.setEnabled(False)
+        self._read.close()
+        self._write.close()
+
+    def _close(self) -> None:
+        self._read.recv(64)
+        self._window.close()
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def _refuse_config(app: QApplication, error: ConfigError) -> int:
+    """One dialog with all the problems; nothing is written."""
+    from gui.dialogs.config_problems import ConfigProblemsDialog
+
+    print(error, file=sys.stderr)  # noqa: T201 - somebody may have started it from a terminal
+    theme.apply_theme(app, "system")
+    ConfigProblemsDialog(error).exec_()
+    return EXIT_CONFIG
+
+
+def _refuse(app: QApplication, sentence: str) -> int:
+    print(sentence, file=sys.stderr)  # noqa: T201 - somebody may have started it from a terminal
+    theme.apply_theme(app, "system")
+    box = QMessageBox(QMessageBox.Warning, tr("window.title"), sentence, QMessageBox.Ok)
+    QTimer.singleShot(15_000, box.reject)
+    box.exec_()
+    return 1

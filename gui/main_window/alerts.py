@@ -1,0 +1,77 @@
+"""The window's alerts: hands signals and errors to the notification manager, once it is there.
+
+The manager and its channels are made after the first paint; what comes before waits in order.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from PyQt5.QtCore import QObject, pyqtSignal
+from PyQt5.QtWidgets import QWidget
+
+from core.config import Config
+from gui.notifications.notification_manager import NotificationManager
+
+MAX_WAITING = 1000
+
+
+class Alerts(QObject):
+    """Belongs to the GUI thread; no call blocks."""
+
+    delivered = pyqtSignal(object)
+    """A `Delivery`: what became of a message."""
+
+    def __init__(self, config: Config, window: QWidget, *, demo: bool = False) -> None:
+        super().__init__(window)
+        self._config = config
+        self._window = window
+        self._demo = demo
+        self._manager: NotificationManager | None = None
+        self._waiting: deque[Callable[[NotificationManager], object]] = deque(maxlen=MAX_WAITING)
+
+    def start(self) -> None:
+        """Make the manager; idempotent."""
+        if self._manager is not None:
+            return
+        self._manager = NotificationManager(self._config, parent=self._window, demo=self._demo)
+        self._manager.delivery_changed.connect(self.delivered)
+        while self._waiting:
+            self._waiting.popleft()(self._manager)
+
+    def stop(self) -> None:
+        """End the channels' threads; idempotent."""
+        if self._manager is not None:
+            self._manager.stop()
+
+    def signal(self, payload: dict[str, Any]) -> None:
+        """Alert a BUY or SELL, unless notifications are off."""
+        if self._config.real_time.enable_notifications:
+            self._tell(lambda manager: manager.send_signal_notification(payload))
+
+    def error(self, sentence: str) -> None:
+        """Alert an error, unless notifications are off."""
+        if self._config.real_time.enable_notifications:
+            self._tell(lambda manager: manager.send_error_notification(sentence))
+
+    def test(self, channel: str) -> None:
+        """Send a test through one channel, whatever is switched off."""
+        self._tell(lambda manager: manager.send_test(channel))
+
+    def apply_config(self, config: Config) -> None:
+        """Work by another configuration."""
+        self._config = config
+        if self._manager is not None:
+            self._manager.apply_config(config)
+
+    def channel_states(self) -> dict[str, str]:
+        """The state word of each channel, empty before `start`."""
+        return {} if self._manager is None else self._manager.channel_states()
+
+    def _tell(self, call: Callable[[NotificationManager], object]) -> None:
+        if self._manager is None:
+            self._waiting.append(call)
+        else:
+            call(self._manager)

@@ -1,0 +1,94 @@
+"""All panels of the window, made and wired to the engine in one place."""
+
+from __future__ import annotations
+
+from PyQt5.QtCore import QObject
+
+from core.commands import (
+    ClosePosition,
+    DeletePosition,
+    EditPosition,
+    History,
+    ImportPositions,
+    OpenPosition,
+    TradesChanged,
+)
+from core.config import Config
+from core.feed.messages import InstrumentUnknown
+from core.model import FeedStatus, PortfolioSnapshot
+from gui.main_window.engine_link import EngineLink
+from gui.widgets.log_panel import LogPanel
+from gui.widgets.notification_log import NotificationLogPanel
+from gui.widgets.positions_panel import PositionsPanel
+from gui.widgets.price_ticker import LivePriceTicker
+from gui.widgets.signals_panel import SignalsPanel
+from gui.widgets.symbols_panel import SymbolsPanel
+from gui.widgets.trades_panel import TradesPanel
+from gui.workers.mailbox import Frame
+
+
+class Desk(QObject):
+    """The panels: what the market does, what I hold, what happened."""
+
+    def __init__(self, config: Config, link: EngineLink, parent: QObject) -> None:
+        super().__init__(parent)
+        self._link = link
+        self.ticker = LivePriceTicker(default_exchange=config.exchange)
+        self.symbols = SymbolsPanel(default_exchange=config.exchange)
+        self.positions = PositionsPanel()
+        self.trades = TradesPanel()
+        self.signals = SignalsPanel()
+        self.notifications = NotificationLogPanel()
+        self.log = LogPanel()
+        self.configure(config)
+        self._wire_events()
+        self._wire_commands()
+
+    @property
+    def panels(self) -> dict[str, object]:
+        """The panels by the names of their docks."""
+        return {
+            "live_prices": self.ticker, "symbols": self.symbols, "positions": self.positions,
+            "trades": self.trades, "signals": self.signals, "notifications": self.notifications,
+            "log": self.log,
+        }  # fmt: skip
+
+    def configure(self, config: Config) -> None:
+        """Take over what concerns the panels."""
+        self.ticker.set_flash(config.flash_changes)
+        self.symbols.set_limit(config.real_time.max_live_symbols)
+
+    def _wire_events(self) -> None:
+        link = self._link
+        link.frame.connect(self._on_frame)
+        link.on(FeedStatus, self.ticker.set_feed_status)
+        link.on(PortfolioSnapshot, self.positions.set_snapshot)
+        link.on(TradesChanged, lambda event: self.trades.set_trades(event.trades))
+        link.on(History, self._on_history)
+        link.on(InstrumentUnknown, self._on_unknown)
+
+    def _wire_commands(self) -> None:
+        post, positions = self._link.post, self.positions
+        positions.open_requested.connect(lambda position: post(OpenPosition(position=position)))
+        positions.edit_requested.connect(lambda position: post(EditPosition(position=position)))
+        positions.import_requested.connect(lambda rows: post(ImportPositions(positions=tuple(rows))))
+        positions.delete_requested.connect(lambda number: post(DeletePosition(position_id=number)))
+        positions.close_requested.connect(
+            lambda number, price, quantity: post(
+                ClosePosition(position_id=number, price=price, quantity=quantity)
+            )
+        )
+
+    def _on_frame(self, frame: Frame) -> None:
+        if frame.ticks:
+            self.ticker.apply_ticks(frame.ticks)
+        if frame.aged:
+            self.ticker.apply_freshness(frame.aged)
+
+    def _on_history(self, event: History) -> None:
+        self.signals.set_signals(event.signals)
+        self.notifications.set_deliveries(event.deliveries)
+
+    def _on_unknown(self, event: InstrumentUnknown) -> None:
+        self.ticker.mark_unknown(event.key)
+        self.symbols.mark_unknown(event.key)

@@ -1,0 +1,268 @@
+"""The main window: it assembles the parts and offers the contract's methods, nothing else."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from PyQt5.QtCore import QEvent, Qt, QTimer, pyqtSignal
+from PyQt5.QtGui import QCloseEvent, QShowEvent
+from PyQt5.QtWidgets import QMainWindow, QVBoxLayout, QWidget
+
+from core.clock import SystemClock
+from core.commands import SetInstruments, StartFeed, StopFeed
+from core.config import Config
+from core.config_file import as_config, resolve_instruments
+from core.engine.engine import StoreFactory
+from core.feed.live_feed import SourceFactory
+from core.i18n import set_language, tr
+from core.market_calendar import MarketCalendar
+from core.model import FeedStatus, Notice, PortfolioSnapshot, signal_from_payload
+from core.session import ConfigStore
+from core.sources.registry import create_source
+from gui.data.state_manager import StateManager
+from gui.main_window.actions import Actions
+from gui.main_window.alerts import Alerts
+from gui.main_window.control_bar import ControlBar
+from gui.main_window.desk import Desk
+from gui.main_window.engine_link import EngineLink
+from gui.main_window.layout import Docks
+from gui.main_window.money_bar import MoneyBar
+from gui.main_window.notice_bar import NoticeBar
+from gui.main_window.settings_flow import SettingsFlow
+from gui.workers.websocket_worker import WebSocketWorker, memory_store
+
+log = logging.getLogger(__name__)
+
+DEFAULT_SIZE = (1366, 740)
+
+
+class MainWindow(QMainWindow):
+    """The desktop terminal.
+
+    Without a `config_store` nothing is saved; without `open_store` the ledger lives in memory. The engine starts
+    when the window is first shown, or with the first `start_scan`.
+    """
+
+    closing = pyqtSignal()
+
+    def __init__(
+        self,
+        config: Config | Mapping[str, Any] | None = None,
+        *,
+        config_store: ConfigStore | None = None,
+        data_dir: Path | None = None,
+        open_store: StoreFactory = memory_store,
+        source_factory: SourceFactory = create_source,
+        demo: bool = False,
+    ) -> None:
+        super().__init__()
+        self._config = as_config(config)
+        set_language(self._config.language)
+        self._demo = demo
+        self._scanning = False
+        self._clock = SystemClock()
+        self.state = StateManager(self)
+        self.worker = WebSocketWorker(
+            resolve_instruments(self._config), self._config, open_store=open_store, autostart=False,
+            source_factory=source_factory,
+        )  # fmt: skip
+        self.link = EngineLink(self.worker, self)
+        self.desk = Desk(self._config, self.link, self)
+        self.alerts = Alerts(self._config, self, demo=demo)
+        self.settings = SettingsFlow(self._config, config_store, self)
+        self.control_bar = ControlBar(self._config.exchange, MarketCalendar(self._config.extra_closures))
+        self.money_bar = MoneyBar()
+        self.notice_bar = NoticeBar()
+        self.docks = Docks(self, data_dir)
+        self.actions_ = Actions(self)
+        self._second = QTimer(self)
+        self._second.setInterval(1000)
+        self._second.timeout.connect(self._every_second)
+        self._assemble()
+        self._connect()
+        self.retranslate()
+
+    # --- the contract -------------------------------------------------------------------------------
+
+    def start_scan(self) -> None:
+        """Start live prices for the symbols of the Symbols tab."""
+        instruments = self.desk.symbols.instruments()
+        if not instruments:
+            self.notice_bar.say("warning", tr("window.no_symbols"))
+            return
+        limit = self._config.real_time.max_live_symbols
+        if len(instruments) > limit:
+            count = len(instruments)
+            self.notice_bar.say("warning", tr("window.over_limit", count=count, limit=limit))
+        self.link.post(SetInstruments(instruments=instruments))
+        self.start_websocket()
+        self._set_scanning(True)
+
+    def stop_scan(self) -> None:
+        """Stop live prices; positions and everything else stay as they are."""
+        self.stop_websocket()
+        self._set_scanning(False)
+
+    def start_websocket(self) -> None:
+        """Start the live feed."""
+        self.link.ensure_running()
+        self.link.post(StartFeed())
+
+    def stop_websocket(self) -> None:
+        """Stop the live feed."""
+        self.link.post(StopFeed())
+
+    def on_ws_price_updated(self, symbol: str, price: float, change_pct: float) -> None:
+        """Show a price that came without its freshness."""
+        self.desk.ticker.update_price(symbol, price, change_pct)
+
+    def on_ws_signal_triggered(self, signal: dict[str, Any]) -> None:
+        """List a signal and send its alerts."""
+        self.state.append_signal(signal)
+        self.desk.signals.add_signals([signal_from_payload(signal)])
+        self.alerts.signal(signal)
+
+    def on_ws_portfolio_updated(self, portfolio: dict[str, Any]) -> None:
+        """Keep the latest portfolio payload for whoever asks the state manager."""
+        self.state.set("portfolio", portfolio)
+
+    def on_ws_connection_status(self, connected: bool) -> None:
+        """Show whether real prices arrive."""
+        self.state.set("connected", connected)
+        self.desk.ticker.set_connection_status(connected)
+
+    def on_ws_error_occurred(self, error: str) -> None:
+        """Say what went wrong, and alert."""
+        self.notice_bar.say("error", error)
+        self.alerts.error(error)
+
+    # --- assembling ---------------------------------------------------------------------------------
+
+    def _assemble(self) -> None:
+        self.resize(*DEFAULT_SIZE)
+        self.setCorner(Qt.BottomLeftCorner, Qt.LeftDockWidgetArea)
+        self.setMenuWidget(_column(self.actions_.menu_bar, self.control_bar, self.notice_bar))
+        self.statusBar().setSizeGripEnabled(False)
+        self.statusBar().addPermanentWidget(self.money_bar, 1)
+        for name, panel in self.desk.panels.items():
+            self.docks.add(name, panel)
+        self.docks.restore()
+        instruments = resolve_instruments(self._config)
+        self.desk.symbols.set_instruments(instruments)
+        self.desk.ticker.set_instruments(instruments)
+
+    def _connect(self) -> None:
+        bar, link, worker, desk = self.control_bar, self.link, self.worker, self.desk
+        bar.start_clicked.connect(self.start_scan)
+        bar.stop_clicked.connect(self.stop_scan)
+        bar.settings_clicked.connect(self.settings.open)
+        bar.theme_clicked.connect(self.settings.toggle_theme)
+        bar.language_clicked.connect(self.settings.toggle_language)
+        self.settings.applied.connect(self._apply_config)
+        self.settings.failed.connect(lambda text: self.notice_bar.say("error", text))
+        self.settings.test_requested.connect(self.alerts.test)
+        desk.symbols.instruments_changed.connect(self._on_instruments)
+        desk.notifications.test_requested.connect(self.alerts.test)
+        self.alerts.delivered.connect(self._on_delivery)
+        link.on(FeedStatus, self._on_feed_status)
+        link.on(PortfolioSnapshot, self.money_bar.set_snapshot)
+        link.on(Notice, self._on_notice)
+        link.frame.connect(lambda _: self.money_bar.set_last_event(self._clock.time()))
+        link.command_failed.connect(self._on_command_failed)
+        worker.signal_triggered.connect(self.on_ws_signal_triggered)
+        worker.connection_status.connect(self.on_ws_connection_status)
+
+    # --- reacting -----------------------------------------------------------------------------------
+
+    def _on_feed_status(self, status: FeedStatus) -> None:
+        self.control_bar.set_feed_status(status)
+        self.money_bar.set_feed_status(status)
+        self._every_second()
+
+    def _on_notice(self, notice: Notice) -> None:
+        sentence = tr(notice.key, **notice.params)
+        if notice.level == "error":
+            self.on_ws_error_occurred(sentence)
+        else:
+            self.notice_bar.say(notice.level, sentence)
+
+    def _on_command_failed(self, error: str) -> None:
+        self.notice_bar.say("error", tr("window.command_failed", error=error))
+
+    def _on_delivery(self, delivery: Any) -> None:
+        from core.commands import RecordDelivery
+
+        self.desk.notifications.add_delivery(delivery)
+        self.link.post(RecordDelivery(delivery=delivery))
+
+    def _on_instruments(self, instruments: tuple[Any, ...]) -> None:
+        self.desk.ticker.set_instruments(instruments)
+        self.link.post(SetInstruments(instruments=tuple(instruments)))
+        self.settings.save_symbols(instruments)
+
+    def _apply_config(self, config: Config) -> None:
+        old, self._config = self._config, config
+        self.settings.push_to(self.link, self.desk, self.alerts, old, config)
+        self.control_bar.set_market(config.exchange, MarketCalendar(config.extra_closures))
+        self._every_second()
+
+    def _set_scanning(self, scanning: bool) -> None:
+        self._scanning = scanning
+        self.control_bar.set_scanning(scanning)
+
+    def _every_second(self) -> None:
+        self.control_bar.refresh(self._clock.time())
+        self.money_bar.refresh()
+
+    def retranslate(self) -> None:
+        """Speak the language in use."""
+        self.setWindowTitle(tr("window.title_demo" if self._demo else "window.title"))
+        self.docks.retranslate(tr)
+        self.control_bar.retranslate()
+        self.money_bar.retranslate()
+        self.actions_.retranslate()
+        self._every_second()
+
+    # --- Qt -----------------------------------------------------------------------------------------
+
+    def changeEvent(self, event: QEvent) -> None:
+        """See Qt."""
+        if event.type() == QEvent.LanguageChange and hasattr(self, "_second"):
+            self.retranslate()
+        super().changeEvent(event)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Paint first; the engine, the icons and the channels come right after."""
+        super().showEvent(event)
+        if not self._second.isActive():
+            self._second.start()
+            QTimer.singleShot(0, self._after_first_paint)
+
+    def _after_first_paint(self) -> None:
+        self.link.ensure_running()
+        self.control_bar.load_icons()
+        self.alerts.start()
+        if self._demo:
+            self.start_scan()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """End everything in the one order: feed, engine, storage, then the channels and the window."""
+        self._second.stop()
+        self.docks.save()
+        self.link.close()
+        self.alerts.stop()
+        self.closing.emit()
+        super().closeEvent(event)
+
+
+def _column(*widgets: QWidget) -> QWidget:
+    column = QWidget()
+    layout = QVBoxLayout(column)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(0)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return column

@@ -1,0 +1,7 @@
+"""The one error of the set-up."""
+
+from __future__ import annotations
+
+
+class SetupError(Exception):
+    """The set-up cannot go on; its text is the sentence for the user."""

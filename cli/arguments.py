@@ -1,0 +1,137 @@
+"""The command line: what the user asked for as one immutable value, or a sentence on what is wrong with it.
+
+Needs the standard library only, since `run.py` reads the command line before the first set-up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import math
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple, NoReturn
+
+from core.i18n import set_language, tr
+
+Mode = Literal["desktop", "headless", "bench", "doctor", "test"]
+WRONG_ARGUMENTS = 2
+
+_MODES = ("test", "bench", "doctor", "serve")
+_FLAGS = ("--headless", "--demo", "--offline", "--config", "--data-dir", "--for", "--help")
+_MESSAGES = (
+    (re.compile(r"argument (--[\w-]+): expected one argument"), "cli.value_missing"),
+    (re.compile(r"argument (--[\w-]+): ignored explicit argument"), "cli.no_value"),
+)
+"""What argparse says in English, and our sentence for it (the option is the first group)."""
+
+
+class Options(NamedTuple):
+    """What the user asked for.
+
+    `config_path` and `data_dir` are None where the usual places are meant; `duration` is in seconds, None for
+    as long as the user likes. `names` are the chosen benchmarks, or what is passed on to pytest.
+    """
+
+    mode: Mode = "desktop"
+    config_path: Path | None = None
+    data_dir: Path | None = None
+    demo: bool = False
+    headless: bool = False
+    duration: float | None = None
+    offline: bool = False
+    names: tuple[str, ...] = ()
+
+
+def parse(arguments: Sequence[str]) -> Options:
+    """The options in `arguments`. Ends the process for --help (code 0) and for what it refuses (code 2)."""
+    if not arguments:
+        return Options()
+    if arguments[0] == "test":
+        return Options(mode="test", names=tuple(arguments[1:]))
+    set_language("auto")
+    parser = _make_parser()
+    found, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        parser.error(_unknown(unknown[0], _FLAGS))
+    mode = _mode(parser, found)
+    return Options(
+        mode=mode, config_path=found.config, data_dir=found.data_dir, demo=found.demo,
+        headless=mode == "headless", duration=found.duration, offline=found.offline, names=tuple(found.names),
+    )  # fmt: skip
+
+
+def _mode(parser: argparse.ArgumentParser, found: argparse.Namespace) -> Mode:
+    word: str = found.mode
+    if word == "serve":
+        parser.error(tr("cli.serve_later"))
+    if word and word not in _MODES:
+        parser.error(_unknown(word, _MODES))
+    if found.names and word != "bench":
+        parser.error(_unknown(found.names[0], ()))
+    if word == "test":
+        parser.error(tr("cli.test_first"))
+    if word == "bench":
+        return "bench"
+    if word == "doctor":
+        return "doctor"
+    return "headless" if found.headless else "desktop"
+
+
+def _unknown(word: str, known: Sequence[str]) -> str:
+    nearest = difflib.get_close_matches(word.partition("=")[0], known, n=1)
+    if nearest:
+        return tr("cli.unknown_nearest", word=word, nearest=nearest[0])
+    return tr("cli.unknown", word=word)
+
+
+def _seconds(word: str) -> float:
+    try:
+        value = float(word)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(tr("cli.bad_seconds", word=word))
+    return value
+
+
+def _path(word: str) -> Path:
+    if not word.strip():
+        raise argparse.ArgumentTypeError(tr("cli.empty_path"))
+    return Path(word)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence of the user's language, without the usage block."""
+
+    def error(self, message: str) -> NoReturn:
+        """See `argparse.ArgumentParser.error`."""
+        for pattern, key in _MESSAGES:
+            match = pattern.match(message)
+            if match:
+                message = tr(key, option=match[1])
+        sentence = re.sub(r"^argument [\w/-]+: ", "", message)
+        print(f"{sentence}\n{tr('cli.see_help')}", file=sys.stderr)
+        raise SystemExit(WRONG_ARGUMENTS)
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python3 run.py", usage=tr("cli.usage"), description=tr("cli.description"), add_help=False,
+        allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("mode", nargs="?", default="", help=argparse.SUPPRESS)
+    parser.add_argument("names", nargs="*", help=argparse.SUPPRESS)
+    group = parser.add_argument_group(tr("cli.options"))
+    group.add_argument("--headless", action="store_true", help=tr("cli.headless"))
+    group.add_argument("--demo", action="store_true", help=tr("cli.demo"))
+    group.add_argument("--config", type=_path, metavar=tr("cli.file"), help=tr("cli.config"))
+    group.add_argument("--data-dir", type=_path, metavar=tr("cli.folder"), help=tr("cli.data_dir"))
+    group.add_argument(
+        "--for", type=_seconds, dest="duration", metavar=tr("cli.seconds"), help=tr("cli.duration")
+    )
+    group.add_argument("--offline", action="store_true", help=tr("cli.offline"))
+    group.add_argument("-h", "--help", action="help", help=tr("cli.help"))
+    return parser

@@ -1,4 +1,4 @@
-"""What every mode of the program shares: the configuration, the data directory and the database of one run."""
+"""What every mode of the program shares: one run's configuration, data directory and database."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ConfigStore(msgspec.Struct, frozen=True):
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of the program. `demo` shows a simulated market with sample positions in a database of its own."""
+    """One run of the program. `demo`: a simulated market and sample positions, in a database of its own."""
 
     config: Config
     data_dir: Path

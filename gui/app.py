@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import socket
 import sys
-import threading
 from pathlib import Path
-from types import TracebackType
 
 from PyQt5.QtCore import QObject, QSocketNotifier, Qt, QTimer, pyqtSignal
 from PyQt5.QtWidgets import QApplication, QMessageBox
@@ -16,12 +13,10 @@ from PyQt5.QtWidgets import QApplication, QMessageBox
 from core.errors import AlreadyRunningError, ConfigError, SwingHunterError
 from core.i18n import tr
 from core.instance_lock import InstanceLock
-from core.log_setup import set_up_logging
+from core.log_setup import LogSetup, setup_logging
 from core.session import Session, prepare_session
 from gui import theme
 from gui.main_window.main_window import MainWindow
-
-log = logging.getLogger(__name__)
 
 EXIT_CONFIG = 2
 
@@ -29,7 +24,7 @@ EXIT_CONFIG = 2
 def run_desktop(
     config_path: Path | None, data_dir: Path | None, *, demo: bool = False, duration: float | None = None
 ) -> int:
-    """Open the terminal and stay until it is closed, `duration` seconds at most; the result is the exit code."""
+    """Open the terminal until it is closed, `duration` seconds at most; the result is the exit code."""
     theme.prepare_high_dpi()
     app = QApplication(sys.argv[:1])
     app.setApplicationName("Swing Hunter")
@@ -40,7 +35,6 @@ def run_desktop(
         return _refuse_config(app, error)
     except SwingHunterError as error:
         return _refuse(app, str(error))
-    set_up_logging(session.data_dir, session.config)
     theme.apply_theme(app, session.config.theme)
     lock = InstanceLock(session.data_dir)
     try:
@@ -48,20 +42,28 @@ def run_desktop(
     except AlreadyRunningError as error:
         lock.notify_first()
         return _refuse(app, str(error))
+    config = session.config
+    logs = setup_logging(session.data_dir, config.log_level, debug=config.debug_mode)
     try:
-        return _run(app, session, lock, duration)
+        return _run(app, session, lock, logs, duration)
     finally:
         lock.release()
+        logs.close()
 
 
-def _run(app: QApplication, session: Session, lock: InstanceLock, duration: float | None) -> int:
+def _run(
+    app: QApplication, session: Session, lock: InstanceLock, logs: LogSetup, duration: float | None
+) -> int:
     window = MainWindow(
         session.config, config_store=session.config_store, data_dir=session.data_dir,
         open_store=session.open_store, demo=session.demo,
     )  # fmt: skip
     bridge = _Bridge(window)
     lock.listen(bridge.raise_requested.emit)
-    bridge.catch_bugs()
+    logs.catch_crashes(bridge.tell_bug)
+    window.settings.applied.connect(lambda new: logs.set_level(new.log_level, debug=new.debug_mode))
+    if logs.warning:
+        window.notice_bar.say("warning", logs.warning)
     with _Interrupts(window):
         window.show()
         if duration is not None:
@@ -81,20 +83,9 @@ class _Bridge(QObject):
         self.raise_requested.connect(self._raise)
         self.bug_found.connect(window.on_ws_error_occurred)
 
-    def catch_bugs(self) -> None:
-        """Log what nobody caught and say so in the window: PyQt would end the program for it."""
-
-        def tell(kind: type[BaseException], bug: BaseException, trace: TracebackType | None) -> None:
-            if issubclass(kind, KeyboardInterrupt):
-                self._window.close()
-                return
-            log.critical("uncaught exception", exc_info=(kind, bug, trace))
-            self.bug_found.emit(tr("window.bug", error=f"{kind.__name__}: {bug}"))
-
-        sys.excepthook = tell
-        threading.excepthook = lambda args: tell(
-            args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback
-        )
+    def tell_bug(self, bug: BaseException) -> None:
+        """Say in the window, from any thread, that nobody caught `bug`."""
+        self.bug_found.emit(tr("window.bug", error=f"{type(bug).__name__}: {bug}"))
 
     def _raise(self) -> None:
         window = self._window

@@ -1,7 +1,7 @@
 """The window's end of the worker: starts and stops it, and hands its events to whoever wants them.
 
-Prices come by frame: the worker says once that something waits, a timer empties the mailbox on the next frame,
-so the window's cost does not grow with the number of ticks.
+Prices come by frame: the worker says once that something waits, a timer empties the mailbox on the next
+frame, so the window's cost does not grow with the number of ticks.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The docks: their default places, and remembering where the user put them.
 
-The layout is stored under one key with a number for its structure; a layout of another structure, or a damaged
-one, is ignored, so an update can lose no more than the arrangement.
+The layout is stored under one key with a number for its structure; a layout of another structure, or a
+damaged one, is ignored, so an update can lose no more than the arrangement.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from core.sources.registry import create_source
 from PyQt5.QtCore import QEvent, Qt, QTimer, pyqtSignal
 from PyQt5.QtGui import QCloseEvent, QShowEvent
 from PyQt5.QtWidgets import QMainWindow, QVBoxLayout, QWidget
@@ -21,7 +22,6 @@ from core.i18n import set_language, tr
 from core.market_calendar import MarketCalendar
 from core.model import FeedStatus, Notice, PortfolioSnapshot, signal_from_payload
 from core.session import ConfigStore
-from core.sources.registry import create_source
 from gui.data.state_manager import StateManager
 from gui.main_window.actions import Actions
 from gui.main_window.alerts import Alerts
@@ -42,8 +42,8 @@ DEFAULT_SIZE = (1366, 740)
 class MainWindow(QMainWindow):
     """The desktop terminal.
 
-    Without a `config_store` nothing is saved; without `open_store` the ledger lives in memory. The engine starts
-    when the window is first shown, or with the first `start_scan`.
+    Without a `config_store` nothing is saved; without `open_store` the ledger lives in memory. The engine
+    starts when the window is first shown, or with the first `start_scan`.
     """
 
     closing = pyqtSignal()

@@ -69,7 +69,9 @@ class MoneyBar(QWidget):
     def _show_totals(self) -> None:
         totals = self._snapshot.totals if self._snapshot else ()
         if not totals:
-            self._totals.setText(f'<span style="color:{theme.colors().secondary}">{tr("window.no_positions")}</span>')
+            self._totals.setText(
+                f'<span style="color:{theme.colors().secondary}">{tr("window.no_positions")}</span>'
+            )
             return
         self._totals.setText("&nbsp;&nbsp;&nbsp;&nbsp;".join(_total_html(total) for total in totals))
 
@@ -88,7 +90,7 @@ class MoneyBar(QWidget):
 def _total_html(total: CurrencyTotal) -> str:
     day = _figure(total.daily_pnl, total.daily_pnl_pct, total.currency)
     opened = _figure(total.open_pnl, None, total.currency)
-    text = f'{tr("window.day")} {day} &nbsp; {tr("window.open_pnl")} {opened}'
+    text = f"{tr('window.day')} {day} &nbsp; {tr('window.open_pnl')} {opened}"
     if total.stale_positions:
         stale = tr("window.stale", stale=total.stale_positions, all=total.positions)
         text += f' &nbsp; <span style="color:{theme.colors().warning}">{stale}</span>'

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class SettingsFlow(QObject):
-    """Keeps the configuration in use; saving is atomic and a failure leaves both file and program as they were."""
+    """Keeps the configuration in use; a failure to save leaves both the file and the program as they were."""
 
     applied = pyqtSignal(object)
     """The new `Config`, after it was saved."""

@@ -28,16 +28,16 @@ class Actions(QObject):
         self._menus: dict[str, QMenu] = {}
         file = self._menu("menu_file")
         self._add(file, "start_scan", "F5", self._toggle_scan)
-        self._add(file, "new_position", "Ctrl+N", lambda: window.desk.positions.new_position())
-        self._add(file, "settings", "Ctrl+,", lambda: window.settings.open())
+        self._add(file, "new_position", "Ctrl+N", window.desk.positions.new_position)
+        self._add(file, "settings", "Ctrl+,", window.settings.open)
         file.addSeparator()
         self._add(file, "quit", "Ctrl+Q", window.close)
         view = self._menu("menu_view")
         for number, name in enumerate(ZONES, start=1):
             self._add(view, name, f"Ctrl+{number}", self._zone(name))
-        self._add(view, "filter", "Ctrl+F", lambda: window.desk.ticker.focus_filter())
+        self._add(view, "filter", "Ctrl+F", window.desk.ticker.focus_filter)
         view.addSeparator()
-        self._add(view, "reset_layout", "", lambda: window.docks.arrange())
+        self._add(view, "reset_layout", "", window.docks.arrange)
         self._add(self._menu("menu_help"), "about", "F1", self._about)
 
     def retranslate(self) -> None:

@@ -69,9 +69,8 @@ class MoneyBar(QWidget):
     def _show_totals(self) -> None:
         totals = self._snapshot.totals if self._snapshot else ()
         if not totals:
-            self._totals.setText(
-                f'<span style="color:{theme.colors().secondary}">{tr("window.no_positions")}</span>'
-            )
+            grey = theme.colors().secondary
+            self._totals.setText(f'<span style="color:{grey}">{tr("window.no_positions")}</span>')
             return
         self._totals.setText("&nbsp;&nbsp;&nbsp;&nbsp;".join(_total_html(total) for total in totals))
 

@@ -1,7 +1,8 @@
 """The configuration's sections as frozen values, with their defaults.
 
-`core.config_file` reads, checks and writes `swing_config.json`. The rules stand here, beside the fields, as
-`msgspec.Meta` constraints, so that the file and the settings dialog are judged by the same ones.
+`core.config_file` reads and writes `swing_config.json`, `core.config_check` judges it. The rules stand here,
+beside the fields, as `msgspec.Meta` constraints, so that the file and the settings dialog are judged by the
+same ones; `accepts` in a rule names the sentence that tells a person what a pattern wants.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from core.i18n import tr
+
 BIST30 = (
     "AEFES", "AKBNK", "ALARK", "ARCLK", "ASELS", "ASTOR", "BIMAS", "DOAS", "EKGYO", "ENKAI",
-    "EREGL", "FROTO", "GARAN", "GUBRF", "HEKTS", "ISCTR", "KCHOL", "KOZAL", "KRDMD", "MGROS",
-    "PETKM", "PGSUS", "SAHOL", "SASA", "SISE", "TCELL", "THYAO", "TOASO", "TUPRS", "YKBNK",
+    "EREGL", "FROTO", "GARAN", "GUBRF", "HEKTS", "ISCTR", "KCHOL", "KRDMD", "MGROS", "PETKM",
+    "PGSUS", "SAHOL", "SASA", "SISE", "TCELL", "THYAO", "TOASO", "TRALT", "TUPRS", "YKBNK",
 )  # fmt: skip
 TRADINGVIEW_ENDPOINT = "wss://data.tradingview.com/socket.io/websocket"
 TELEGRAM_API = "https://api.telegram.org"
@@ -25,11 +28,26 @@ Milliseconds = Annotated[int, Meta(ge=0, le=3_600_000)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 
 
-class Problem(msgspec.Struct, frozen=True):
-    """One thing that is wrong with a configuration.
+def _text(pattern: str, accepts: str) -> Meta:
+    return Meta(pattern=pattern, extra={"accepts": f"config.accept_{accepts}"})
 
-    `path` is the dotted key, `found` the value as JSON, `accepted` what would do, `nearest` the known key that
-    an unknown one resembles ("" if none).
+
+WebSocketUrl = Annotated[str, _text(r"^wss?://[^\s/]+\S*\Z", "ws_url")]
+HttpUrl = Annotated[str, _text(r"^https?://[^\s/]+\S*\Z", "http_url")]
+OptionalHttpUrl = Annotated[str, _text(r"^(https?://[^\s/]+\S*)?\Z", "optional_http_url")]
+DatabaseUrl = Annotated[str, _text(r"^([a-z][a-z0-9+]*://[^\r\n]*)?\Z", "database_url")]
+Word = Annotated[str, _text(r"^\S*\Z", "word")]
+Token = Annotated[str, _text(r"^[^\s/?#]*\Z", "token")]
+HostName = Annotated[str, _text(r"^[^\s/@]*\Z", "host")]
+Address = Annotated[str, _text(r"^[^\s@<>,;]+@[^\s@<>,;]+\Z", "address")]
+Sender = Annotated[str, _text(r"^([^\s@<>,;]+@[^\s@<>,;]+|[^@<>\r\n]*<[^\s@<>]+@[^\s@<>]+>)?\Z", "sender")]
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One thing that is wrong with a configuration, told in the interface's language.
+
+    `path` is the dotted key, `found` the value as JSON without secrets, `accepted` what would do, `nearest`
+    the known key or value that the one found resembles ("" if none).
     """
 
     path: str
@@ -38,8 +56,9 @@ class Problem(msgspec.Struct, frozen=True):
     nearest: str = ""
 
     def __str__(self) -> str:
-        hint = f" (did you mean {self.nearest}?)" if self.nearest else ""
-        return f"{self.path}: found {self.found}; accepted: {self.accepted}{hint}"
+        text = tr("config.problem", path=self.path, found=self.found, accepted=self.accepted)
+        text += "" if text.endswith((".", "?")) else "."
+        return text + " " + tr("config.nearest", nearest=self.nearest) if self.nearest else text
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,7 +69,7 @@ class WebSocketConfig(Section, frozen=True, kw_only=True):
     """The push connection (times in milliseconds)."""
 
     enabled: bool = True
-    endpoint: Annotated[str, Meta(pattern=r"^wss?://[^\s/]+")] = TRADINGVIEW_ENDPOINT
+    endpoint: WebSocketUrl = TRADINGVIEW_ENDPOINT
     reconnect_attempts: Annotated[int, Meta(ge=0, le=1000)] = 5
     reconnect_delay_ms: Milliseconds = 5000
     heartbeat_interval_ms: Milliseconds = 30000
@@ -71,22 +90,22 @@ class TelegramConfig(Section, frozen=True, kw_only=True):
     """The Telegram bot that sends the alerts."""
 
     enabled: bool = False
-    bot_token: str = ""
-    chat_id: str = ""
-    api_base: Annotated[str, Meta(pattern=r"^https?://[^\s/]+")] = TELEGRAM_API
+    bot_token: Token = ""
+    chat_id: Word = ""
+    api_base: HttpUrl = TELEGRAM_API
 
 
 class EmailConfig(Section, frozen=True, kw_only=True):
     """The SMTP server that sends the alerts."""
 
     enabled: bool = False
-    host: str = ""
+    host: HostName = ""
     port: Port = 587
     security: Literal["starttls", "tls", "none"] = "starttls"
     username: str = ""
     password: str = ""
-    sender: str = ""
-    recipients: tuple[str, ...] = ()
+    sender: Sender = ""
+    recipients: tuple[Address, ...] = ()
 
 
 class RealTimeConfig(Section, frozen=True, kw_only=True):
@@ -104,7 +123,7 @@ class RealTimeConfig(Section, frozen=True, kw_only=True):
     signal_cooldown_sec: Annotated[float, Meta(ge=0, le=86_400)] = 5.0
     stale_after_sec: Annotated[float, Meta(ge=5, le=3600)] = 60.0
     allow_simulation: bool = True
-    yahoo_base: Annotated[str, Meta(pattern=r"^$|^https?://[^\s/]+")] = ""
+    yahoo_base: OptionalHttpUrl = ""
     notification_channels: ChannelsConfig = ChannelsConfig()
     telegram: TelegramConfig = TelegramConfig()
     email: EmailConfig = EmailConfig()
@@ -113,7 +132,7 @@ class RealTimeConfig(Section, frozen=True, kw_only=True):
 class StorageConfig(Section, frozen=True, kw_only=True):
     """Where the ledger lives; an empty URL means SQLite in the data directory."""
 
-    url: str = ""
+    url: DatabaseUrl = ""
 
 
 class Config(Section, frozen=True, kw_only=True):

@@ -120,7 +120,7 @@ def _lines(stream: IO[str]) -> Iterator[str | None]:
 def pip_install(
     environment: Environment, options: list[str], expected: int, progress: Progress, log: Path, lock: int
 ) -> None:
-    """`pip install` with `options`, shown on `progress` and written to `log`. Raises `SetupError`.
+    """`pip install` of `expected` packages, shown on `progress` and written to `log`. Raises `SetupError`.
 
     `lock` is the set-up's lock, which pip inherits so that it is held as long as pip lives.
     """

@@ -7,7 +7,8 @@ import sys
 import time
 from typing import TextIO
 
-_BAR_WIDTH = 24
+_BAR_WIDTH = 20
+_TITLE_WIDTH = 27
 _REDRAW_SECONDS = 0.1
 _PLAIN_SECONDS = 10.0
 
@@ -55,10 +56,8 @@ class Progress:
         if now - self._drawn < (_REDRAW_SECONDS if self._terminal else _PLAIN_SECONDS):
             return
         self._drawn = now
-        line = f"{self._title}  {self._bar(share)} {detail}  {now - self._step_began:.0f} s"
         if self._terminal:
-            width = shutil.get_terminal_size().columns - 1
-            self._redraw(line[:width])
+            self._redraw(self._status(share, detail))
         else:
             self._write(f"    {share:.0%} {detail}\n")
 
@@ -66,9 +65,14 @@ class Progress:
         """The step is done."""
         seconds = time.monotonic() - self._step_began
         if self._terminal:
-            self._redraw(f"{self._title}  {self._bar(1.0)} {detail}  {seconds:.0f} s", end="\n")
+            self._redraw(self._status(1.0, detail), end="\n")
         elif detail:
             self._write(f"    {detail}, {seconds:.0f} s\n")
+
+    def _status(self, share: float, detail: str) -> str:
+        seconds = time.monotonic() - self._step_began
+        line = f"{self._title:<{_TITLE_WIDTH}} {self._bar(share)} {seconds:4.0f} s  {detail}"
+        return line[: shutil.get_terminal_size().columns - 1]
 
     def _bar(self, share: float) -> str:
         filled = round(_BAR_WIDTH * min(1.0, max(0.0, share)))

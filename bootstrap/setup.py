@@ -28,6 +28,8 @@ from bootstrap.messages import complain, text
 from bootstrap.progress import Progress
 
 INTERRUPTED = 130
+_PINNED = ["-c", "constraints.txt"]
+_ALONE = ["--no-deps", "-r", "requirements-nodeps.txt"]
 FAILED = 1
 
 
@@ -74,8 +76,8 @@ class _Setup:
     def run(self) -> None:
         """Do the steps."""
         steps: dict[str, Callable[[], bool]] = {
-            PROGRAM: lambda: self._install(PROGRAM, ["-r", "requirements.txt"]),
-            TESTS: self._install_tests,
+            PROGRAM: lambda: self._install(PROGRAM, [*_PINNED, "-r", "requirements.txt"]),
+            TESTS: lambda: self._install(TESTS, _ALONE, [*_PINNED, "-r", "requirements-dev.txt"]),
             QT_LIBRARIES: self._check_qt,
             TEST_TOOLS: self._check_tools,
         }
@@ -102,17 +104,11 @@ class _Setup:
         venv.make(self._environment, self._log)
         self._progress.end_step()
 
-    def _install(self, step: str, options: list[str]) -> bool:
+    def _install(self, step: str, *several: list[str]) -> bool:
         expected = packages.expected_packages(self._code_dir, step)
-        arguments = [*options, "-c", "constraints.txt"]
-        packages.pip_install(self._environment, arguments, expected, self._progress, self._log, self._lock)
+        for options in several:
+            packages.pip_install(self._environment, options, expected, self._progress, self._log, self._lock)
         self._progress.end_step(f"{expected} {text('packages')}")
-        return True
-
-    def _install_tests(self) -> bool:
-        self._install(TESTS, ["-r", "requirements-dev.txt"])
-        options = ["--no-deps", "-r", "requirements-nodeps.txt"]
-        packages.pip_install(self._environment, options, 1, self._progress, self._log, self._lock)
         return True
 
     def _check_qt(self) -> bool:

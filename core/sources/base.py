@@ -46,7 +46,7 @@ class PolledSource(Protocol):
     provider: str
     """Whose servers are asked; sources of one provider share one budget."""
     min_spacing: float
-    """The provider's own least spacing between requests in seconds; the user's `poll_interval_sec` may be more."""
+    """The provider's own least spacing between requests in seconds; `poll_interval_sec` may be more."""
     batch_size: int
     """How many instruments one request may serve (1 for a source that asks for each alone)."""
     simulated: bool
@@ -60,7 +60,7 @@ class PolledSource(Protocol):
         ...
 
     def daily_closes(self, instrument: Instrument, gate: Gate) -> DailyCloses:
-        """Ask for the finished sessions' closes, of which the last is the previous close. Raises as `fetch`."""
+        """Ask for the finished sessions' closes; the last one's is the previous close. Raises as `fetch`."""
         ...
 
     def cancel(self) -> None:

@@ -1,0 +1,43 @@
+"""All price sources by name. A new source is one file beside this one and one line in `SOURCES`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from core.clock import Clock
+from core.config import Config
+from core.errors import InputError
+from core.i18n import tr
+from core.sources.base import PolledSource
+from core.sources.simulation import SimulationSource
+from core.sources.tvdatafeed_source import TvDatafeedSource
+from core.sources.yfinance_source import YFinanceSource
+
+Factory = Callable[[Config, Clock], PolledSource]
+LONGEST_DEADLINE = 10.0
+
+
+def _deadline(config: Config) -> float:
+    """Seconds one request may take: `websocket.timeout_ms` within 1 s and 10 s."""
+    return min(LONGEST_DEADLINE, max(1.0, config.websocket.timeout_ms / 1000))
+
+
+SOURCES: dict[str, Factory] = {
+    "tvdatafeed": lambda config, clock: TvDatafeedSource(config.websocket.endpoint, _deadline(config), clock),
+    "yfinance": lambda config, clock: YFinanceSource(config.real_time.yahoo_base, LONGEST_DEADLINE, clock),
+    "simulation": lambda _, clock: SimulationSource(None, clock),
+}
+
+
+def create_source(name: str, config: Config, clock: Clock) -> PolledSource:
+    """A new source. Raises `InputError` for a name that is not in `SOURCES`."""
+    factory = SOURCES.get(name)
+    if factory is None:
+        raise InputError(tr("sources.unknown_source", name=name))
+    return factory(config, clock)
+
+
+def auto_order(config: Config) -> tuple[str, ...]:
+    """The real sources that `live_data_source: "auto"` uses, best first."""
+    tvdata = config.real_time.use_tvdata and config.websocket.use_tvdata
+    return ("tvdatafeed", "yfinance") if tvdata else ("yfinance",)

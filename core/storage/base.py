@@ -54,7 +54,7 @@ class Store(Protocol):
         ...
 
     def record_deliveries(self, deliveries: Sequence[Delivery]) -> None:
-        """Insert lines of the notification log, or bring those with the same message and channel up to date."""
+        """Insert lines of the notification log, or overwrite those with the same message and channel."""
         ...
 
     def deliveries(self, limit: int = 500) -> tuple[Delivery, ...]:

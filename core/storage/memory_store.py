@@ -1,0 +1,124 @@
+"""A store without a file, for tests, benchmarks and a worker on its own. It forgets everything at the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import count
+from typing import Any
+
+from msgspec.structs import replace
+
+from core.model import ClosedTrade, Delivery, Position, Signal
+from core.storage.booking import book_close, check_position, no_position
+
+
+class MemoryStore:
+    """Behaves as `SqlStore` does, see `core.storage.base.Store`; may be used from one thread at a time."""
+
+    def __init__(self) -> None:
+        self._positions: dict[int, Position] = {}
+        self._trades: list[ClosedTrade] = []
+        self._signals: list[Signal] = []
+        self._deliveries: dict[tuple[str, str], Delivery] = {}
+        self._values: dict[str, str] = {}
+        self._position_ids = count(1)
+        self._closed = False
+
+    def positions(self) -> tuple[Position, ...]:
+        """See `Store.positions`."""
+        self._check()
+        return tuple(self._positions[key] for key in sorted(self._positions))
+
+    def add_positions(self, positions: Sequence[Position]) -> tuple[Position, ...]:
+        """See `Store.add_positions`. Raises `InputError` for one that cannot be."""
+        self._check()
+        for position in positions:
+            check_position(position)
+        stored = tuple(replace(position, id=next(self._position_ids)) for position in positions)
+        self._positions.update((position.id, position) for position in stored)
+        return stored
+
+    def replace_position(self, position: Position) -> None:
+        """See `Store.replace_position`."""
+        self._open_position(position.id)
+        check_position(position)
+        self._positions[position.id] = position
+
+    def delete_position(self, position_id: int) -> None:
+        """See `Store.delete_position`."""
+        self._open_position(position_id)
+        del self._positions[position_id]
+
+    def close_position(
+        self, position_id: int, price: Decimal, closed_at: float, quantity: Decimal | None = None
+    ) -> ClosedTrade:
+        """See `Store.close_position`."""
+        trade, rest = book_close(self._open_position(position_id), price, closed_at, quantity)
+        trade = replace(trade, id=len(self._trades) + 1)
+        if rest is None:
+            del self._positions[position_id]
+        else:
+            self._positions[position_id] = rest
+        self._trades.append(trade)
+        return trade
+
+    def trades(self, since: float = 0.0, limit: int = 1000) -> tuple[ClosedTrade, ...]:
+        """See `Store.trades`."""
+        self._check()
+        found = [trade for trade in self._trades if trade.closed_at >= since]
+        found.sort(key=lambda trade: (trade.closed_at, trade.id), reverse=True)
+        return tuple(found[:limit])
+
+    def add_signals(self, signals: Sequence[Signal]) -> tuple[Signal, ...]:
+        """See `Store.add_signals`."""
+        self._check()
+        first = len(self._signals) + 1
+        stored = tuple(replace(signal, id=number) for number, signal in enumerate(signals, first))
+        self._signals.extend(stored)
+        return stored
+
+    def signals(self, since: float = 0.0, limit: int = 1000) -> tuple[Signal, ...]:
+        """See `Store.signals`."""
+        self._check()
+        found = [signal for signal in self._signals if signal.timestamp >= since]
+        found.sort(key=lambda signal: (signal.timestamp, signal.id), reverse=True)
+        return tuple(found[:limit])
+
+    def record_deliveries(self, deliveries: Sequence[Delivery]) -> None:
+        """See `Store.record_deliveries`."""
+        self._check()
+        self._deliveries.update(((line.message_id, line.channel), line) for line in deliveries)
+
+    def deliveries(self, limit: int = 500) -> tuple[Delivery, ...]:
+        """See `Store.deliveries`."""
+        self._check()
+        lines = sorted(self._deliveries.values(), key=lambda line: (line.message_id, line.channel))
+        lines.sort(key=lambda line: (line.created, line.updated), reverse=True)
+        return tuple(lines[:limit])
+
+    def value(self, key: str, default: Any = None) -> Any:
+        """See `Store.value`."""
+        self._check()
+        return json.loads(self._values[key]) if key in self._values else default
+
+    def set_value(self, key: str, value: Any) -> None:
+        """See `Store.set_value`. Raises `TypeError` or `ValueError` for what JSON cannot hold."""
+        self._check()
+        self._values[key] = json.dumps(value, allow_nan=False)
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        self._closed = True
+
+    def _open_position(self, position_id: int) -> Position:
+        self._check()
+        position = self._positions.get(position_id)
+        if position is None:
+            raise no_position(position_id)
+        return position
+
+    def _check(self) -> None:
+        if self._closed:
+            raise RuntimeError("the store is closed")

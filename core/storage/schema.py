@@ -1,0 +1,125 @@
+"""The tables of the database. A change here needs a revision in `migrations/versions` and a new `HEAD`.
+
+Times are Unix seconds (UTC), money is text that holds a decimal exactly. `position_events` is a journal:
+every change of a position adds a line in the same transaction, and no line is ever changed (SQLite enforces
+it). A line holds the position as it is afterwards, with quantity 0 once it is closed or deleted.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+REVISIONS = ("0001", "0002")
+"""All revisions that this program knows, oldest first."""
+HEAD = REVISIONS[-1]
+VERSION_TABLE = "alembic_version"
+
+metadata = sa.MetaData()
+
+
+class ExactDecimal(sa.TypeDecorator[Decimal]):
+    """A `Decimal` kept as text, digit by digit."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Any) -> str | None:
+        """See `sqlalchemy.types.TypeDecorator`."""
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: str | None, dialect: Any) -> Decimal | None:
+        """See `sqlalchemy.types.TypeDecorator`."""
+        return None if value is None else Decimal(value)
+
+
+def _money(name: str, *, optional: bool = False) -> sa.Column[Any]:
+    return sa.Column(name, ExactDecimal, nullable=optional)
+
+
+def _time(name: str) -> sa.Column[Any]:
+    return sa.Column(name, sa.Double, nullable=False)
+
+
+def _number(name: str) -> sa.Column[Any]:
+    return sa.Column(name, sa.Double, nullable=False)
+
+
+def _text(name: str, **options: Any) -> sa.Column[Any]:
+    return sa.Column(name, sa.Text, nullable=False, **options)
+
+
+def _position_columns() -> list[sa.Column[Any]]:
+    """What positions and their journal share, in a migrated database's order."""
+    return [
+        _text("symbol"), _text("exchange"), _money("quantity"), _money("entry_price"), _time("opened_at"),
+        _money("stop", optional=True), _money("target", optional=True),
+    ]  # fmt: skip
+
+
+positions = sa.Table(
+    "positions", metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    *_position_columns(),
+    _text("note", server_default=""),
+    sqlite_autoincrement=True,  # an id is never used twice, its trades and journal go on bearing it
+)  # fmt: skip
+
+position_events = sa.Table(
+    "position_events", metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    _time("at"),
+    _text("kind"),
+    sa.Column("position_id", sa.Integer, nullable=False),
+    *_position_columns(),
+    _text("note", server_default=""),
+    sa.Index("ix_position_events_position_id", "position_id"),
+    sqlite_autoincrement=True,
+)  # fmt: skip
+
+trades = sa.Table(
+    "trades", metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("event_id", sa.Integer, sa.ForeignKey("position_events.id"), nullable=False, unique=True),
+    sa.Column("position_id", sa.Integer, nullable=False),
+    _text("symbol"), _text("exchange"), _money("quantity"), _money("entry_price"), _money("exit_price"),
+    _time("opened_at"), _time("closed_at"), _money("realised_pnl"),
+    sa.Index("ix_trades_closed_at", "closed_at"),
+    sqlite_autoincrement=True,
+)  # fmt: skip
+
+signals = sa.Table(
+    "signals", metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    _text("key"), _text("side"), _number("price"), _number("confidence"), _time("timestamp"), _text("source"),
+    sa.Column("simulated", sa.Boolean, nullable=False),
+    _number("reference_price"), _number("change_pct"), _number("gap"),
+    sa.Index("ix_signals_timestamp", "timestamp"),
+    sqlite_autoincrement=True,
+)  # fmt: skip
+
+deliveries = sa.Table(
+    "deliveries", metadata,
+    sa.Column("message_id", sa.Text, primary_key=True),
+    sa.Column("channel", sa.Text, primary_key=True),
+    _text("status"), _text("title"), _text("detail"),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    _time("created"), _time("updated"),
+    sa.Index("ix_deliveries_created", "created"),
+)  # fmt: skip
+
+values = sa.Table("values", metadata, sa.Column("key", sa.Text, primary_key=True), _text("value"))
+
+version = sa.Table(VERSION_TABLE, sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True))
+
+for _action in ("UPDATE", "DELETE"):
+    sa.event.listen(
+        position_events,
+        "after_create",
+        sa.DDL(  # type: ignore[no-untyped-call]
+            f"CREATE TRIGGER position_events_no_{_action.lower()} BEFORE {_action} ON position_events "
+            "BEGIN SELECT RAISE(ABORT, 'position_events is a journal'); END"
+        ).execute_if(dialect="sqlite"),
+    )

@@ -1,0 +1,1 @@
+"""Notifications: from one message to every channel, without any of them holding up another."""

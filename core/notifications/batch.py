@@ -1,0 +1,124 @@
+"""Gathering and pacing: how many messages become one, and how often one may go out.
+
+Everything here is plain arithmetic on monotonic seconds; threads and locks are the lane's business.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from core.notifications.message import Kind, Message, new_id
+from core.notifications.texts import summary_body, summary_title
+
+KEPT_LINES = 30
+KEPT_SYMBOLS = 1000
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How a channel is used (times in seconds).
+
+    `burst` messages may follow each other at once, then one per `spacing`. A message waits until none has
+    joined it for `gather_quiet`, at most `gather_max`. One that fails is tried `tries` times within `total`,
+    after `backoff`, twice that, ... at most `backoff_cap`; a single try takes at most `timeout`.
+    """
+
+    burst: int = 3
+    spacing: float = 1.0
+    gather_quiet: float = 0.3
+    gather_max: float = 1.5
+    tries: int = 6
+    backoff: float = 1.0
+    backoff_cap: float = 60.0
+    total: float = 600.0
+    timeout: float = 10.0
+
+
+LIMITS = {
+    "toast": Limits(spacing=1.0, tries=2, backoff=0.5, total=10.0, timeout=3.0),
+    "desktop": Limits(burst=2, spacing=5.0, tries=3, total=60.0),
+    # The Bot API's documented limits: one message a second in a chat, 20 a minute in a group.
+    "telegram": Limits(spacing=3.0),
+    # Greylisting servers want minutes between tries; mailboxes are no place for one mail per tick.
+    "email": Limits(
+        burst=2, spacing=60.0, tries=8, backoff=10.0, backoff_cap=300.0, total=1800.0, timeout=30.0
+    ),
+}
+"""The limits of the channels that the program knows."""
+
+
+class Bucket:
+    """A token bucket: `burst` at once, then one each `spacing` seconds."""
+
+    def __init__(self, limits: Limits, now: float) -> None:
+        self._limits = limits
+        self._tokens = float(limits.burst)
+        self._at = now
+
+    def wait(self, now: float) -> float:
+        """Seconds until one may go out; 0 if now."""
+        self._fill(now)
+        return max(0.0, (1.0 - self._tokens) * self._limits.spacing)
+
+    def take(self, now: float) -> None:
+        """One goes out."""
+        self._fill(now)
+        self._tokens -= 1.0
+
+    def _fill(self, now: float) -> None:
+        if self._limits.spacing > 0:
+            earned = (now - self._at) / self._limits.spacing
+            self._tokens = min(float(self._limits.burst), self._tokens + earned)
+        else:
+            self._tokens = float(self._limits.burst)
+        self._at = now
+
+
+class Batch:
+    """Messages of one kind that will go out as one. Its size does not grow with their number."""
+
+    def __init__(self, first: Message, now: float) -> None:
+        self.first = first
+        self.id = first.id
+        self.count = 0
+        self.throttled = False
+        self._started = self._latest = now
+        self._sides = {"BUY": 0, "SELL": 0}
+        self._symbols: dict[str, None] = {}
+        self._titles: list[str] = []
+        self._details: list[str] = []
+        self._count(first)
+
+    def add(self, message: Message, now: float) -> None:
+        """Let `message` join; the batch becomes a summary with an id of its own."""
+        if self.count == 1:
+            self.id = new_id()
+        self._latest = now
+        self._count(message)
+
+    def _count(self, message: Message) -> None:
+        self.count += 1
+        if message.side in self._sides:
+            self._sides[message.side] += 1
+        if message.symbol and len(self._symbols) < KEPT_SYMBOLS:
+            self._symbols[message.symbol] = None
+        if len(self._titles) < KEPT_LINES:
+            self._titles.append(message.title)
+            self._details.append(message.body.partition("\n")[0])
+
+    def wait(self, limits: Limits, now: float) -> float:
+        """Seconds until the batch is complete; 0 or less if it is."""
+        return min(self._latest + limits.gather_quiet, self._started + limits.gather_max) - now
+
+    def message(self) -> Message:
+        """The message itself if it is alone, else the summary."""
+        if self.count == 1:
+            return self.first
+        first = self.first
+        title = summary_title(
+            first.kind, self.count, self._sides["BUY"], self._sides["SELL"], simulated=first.simulated
+        )
+        told = self._details if first.kind is Kind.ERROR else self._titles  # all errors bear one title
+        return Message(
+            kind=first.kind, title=title, body=summary_body(list(self._symbols), told, self.count),
+            created=first.created, id=self.id, simulated=first.simulated, lines=tuple(told), count=self.count,
+        )  # fmt: skip

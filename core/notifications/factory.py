@@ -1,0 +1,41 @@
+"""Makes the channels that need no window from the configuration."""
+
+from __future__ import annotations
+
+from core.config import EmailConfig, RealTimeConfig, TelegramConfig
+from core.notifications.channels.base import Channel
+from core.notifications.channels.email import EmailChannel
+from core.notifications.channels.telegram import TelegramChannel
+from core.secrets import find_secret
+
+
+def telegram_channel(settings: TelegramConfig) -> TelegramChannel:
+    """The Telegram channel; its token is looked up when it is first needed, in the channel's thread."""
+    return TelegramChannel(settings, lambda: find_secret("telegram_bot_token", settings.bot_token))
+
+
+def email_channel(settings: EmailConfig) -> EmailChannel:
+    """The e-mail channel; its password is looked up when it is first needed, in the channel's thread."""
+    return EmailChannel(settings, lambda: find_secret("email_password", settings.password))
+
+
+def external_channels(real_time: RealTimeConfig) -> tuple[Channel, ...]:
+    """The channels that leave the computer, whether they are turned on or not."""
+    return telegram_channel(real_time.telegram), email_channel(real_time.email)
+
+
+def reasons_off(real_time: RealTimeConfig) -> dict[str, str]:
+    """By channel name, the setting that turns it off; the others are on.
+
+    Telegram and e-mail have two switches, the channel's and their own section's, and need both.
+    """
+    names = ("toast", "desktop", "telegram", "email")
+    if not real_time.enable_notifications:
+        return dict.fromkeys(names, "real_time.enable_notifications")
+    off = {}
+    for name in names:
+        if not getattr(real_time.notification_channels, name):
+            off[name] = f"real_time.notification_channels.{name}"
+        elif name in ("telegram", "email") and not getattr(real_time, name).enabled:
+            off[name] = f"real_time.{name}.enabled"
+    return off

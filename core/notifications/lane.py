@@ -1,0 +1,246 @@
+"""One channel's lane: its queue, its thread and its patience.
+
+The queue holds at most one batch per kind of message, so it cannot grow; what comes too fast joins a batch.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import traceback
+from collections.abc import Callable
+
+from core.clock import Clock
+from core.errors import DeliveryError
+from core.i18n import tr
+from core.model import Delivery
+from core.notifications.batch import Batch, Bucket, Limits
+from core.notifications.channels.base import Channel
+from core.notifications.message import Kind, Message
+
+log = logging.getLogger(__name__)
+Report = Callable[[Delivery], None]
+_JITTER = 0.3
+
+
+class Lane:
+    """Delivers messages through one channel, in their order, from a thread of its own.
+
+    `report` gets every message's fate; it is called from several threads, one at a time, and must be quick.
+    `jitter` gives numbers in [0, 1).
+    """
+
+    def __init__(
+        self, channel: Channel, limits: Limits, clock: Clock, report: Report, jitter: Callable[[], float]
+    ) -> None:
+        self.name = channel.name
+        self.limits = limits
+        self._channel = channel
+        self._clock = clock
+        self._report_to = report
+        self._jitter = jitter
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._batches: dict[tuple[Kind, bool], Batch] = {}
+        self._bucket = Bucket(limits, clock.monotonic())
+        self._inflight: Message | None = None
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    @property
+    def channel(self) -> Channel:
+        """The channel in use."""
+        return self._channel
+
+    def offer(self, message: Message) -> None:
+        """Queue `message`; returns at once."""
+        with self._lock:
+            if self._closed:
+                self._report("failed", message, tr("notify.closed"))
+                return
+            self._enqueue(message, self._clock.monotonic())
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name=f"notify-{self.name}", daemon=True)
+                self._thread.start()
+
+    def refuse(self, message: Message, why: str) -> None:
+        """Report that `message` is not sent through this channel."""
+        with self._lock:
+            self._report("skipped", message, why)
+
+    def swap(self, channel: Channel) -> None:
+        """Use `channel` from now on; a try that is under way is broken off and made anew through it."""
+        with self._lock:
+            old, self._channel = self._channel, channel
+            self._wake.set()
+        old.cancel()
+
+    def close(self) -> None:
+        """Take no more messages, give up those that wait and break off the one under way. Does not wait."""
+        with self._lock:
+            self._closed = True
+            for batch in self._batches.values():
+                self._report("failed", batch.message(), tr("notify.closed"))
+            self._batches.clear()
+            self._wake.set()
+        self._channel.cancel()
+
+    def join(self, seconds: float) -> bool:
+        """Wait for the thread's end after `close`; False if it hangs, and then its message has failed."""
+        thread = self._thread
+        if thread is None:
+            return True
+        thread.join(seconds)
+        with self._lock:
+            if not thread.is_alive():
+                return True
+            if self._inflight is not None:
+                self._report("failed", self._inflight, tr("notify.closed"))
+                self._inflight = None
+        log.warning("the notification channel %s did not end in time", self.name)
+        return False
+
+    # The rest runs under the lock, or in the lane's thread.
+
+    def _enqueue(self, message: Message, now: float) -> None:
+        key = (message.kind, message.simulated)
+        batch = self._batches.get(key)
+        if batch is None:
+            idle = not self._batches
+            self._batches[key] = Batch(message, now)
+            self._report("queued", message)
+            if idle:
+                self._wake.set()
+            return
+        batch.add(message, now)
+        into = tr("notify.into_summary", id=batch.id[:8])
+        if batch.count == 2:
+            self._report("coalesced", batch.first, into)
+            self._report("queued", batch.message())
+        self._report("coalesced", message, into)
+
+    def _run(self) -> None:
+        while (message := self._next()) is not None:
+            self._deliver(message)
+            with self._lock:
+                self._inflight = None
+
+    def _next(self) -> Message | None:
+        """Wait for the next message that may go out; None once the lane is closed."""
+        while True:
+            with self._lock:
+                if self._closed:
+                    return None
+                wait = self._wait(self._clock.monotonic())
+                if wait is not None and wait <= 0:
+                    return self._take()
+                self._wake.clear()
+            if wait is None:
+                self._wake.wait()
+            else:
+                self._clock.wait(self._wake, wait)
+
+    def _wait(self, now: float) -> float | None:
+        """Seconds until the oldest batch may go out; None if there is none."""
+        batch = next(iter(self._batches.values()), None)
+        if batch is None:
+            return None
+        gathering = batch.wait(self.limits, now)
+        pause = self._bucket.wait(now)
+        if gathering <= 0 < pause and not batch.throttled:
+            batch.throttled = True
+            self._report("throttled", batch.message(), tr("notify.throttled_until", seconds=_seconds(pause)))
+        return max(gathering, pause)
+
+    def _take(self) -> Message:
+        key = next(iter(self._batches))
+        message = self._batches.pop(key).message()
+        self._bucket.take(self._clock.monotonic())
+        self._inflight = message
+        return message
+
+    def _deliver(self, message: Message) -> None:
+        """Try until it is delivered, is hopeless, has taken too long or the lane is closed."""
+        started, attempt = self._clock.monotonic(), 0
+        while True:
+            channel, attempt = self._channel, attempt + 1
+            try:
+                remark = channel.deliver(message, self.limits.timeout)
+            except DeliveryError as error:
+                failure = error
+            except Exception as error:  # noqa: BLE001 - a channel's bug must not end its lane
+                failure = self._bug(error)
+            else:
+                self._settle("delivered", message, remark, attempt)
+                return
+            if channel is not self._channel and not self._closed:
+                attempt -= 1
+                continue
+            if not self._try_again(message, failure, attempt, self._clock.monotonic() - started):
+                return
+
+    def _try_again(self, message: Message, failure: DeliveryError, attempt: int, spent: float) -> bool:
+        """Report the failure and wait for the next try; False if there is to be none."""
+        if self._closed:
+            self._settle("failed", message, tr("notify.closed"), attempt)
+            return False
+        pause = self._pause(failure, attempt)
+        why = str(failure)
+        if failure.permanent:
+            self._settle("failed", message, why, attempt)
+            return False
+        if attempt >= self.limits.tries or spent + pause > self.limits.total:
+            asked = failure.retry_after is not None and attempt < self.limits.tries
+            key = "notify.gave_up_pause" if asked else "notify.gave_up"
+            self._settle(
+                "failed", message, tr(key, why=why, attempts=attempt, seconds=_seconds(pause)), attempt
+            )
+            return False
+        self._settle("retrying", message, tr("notify.retry_in", why=why, seconds=_seconds(pause)), attempt)
+        return self._sleep(pause, message, attempt)
+
+    def _pause(self, failure: DeliveryError, attempt: int) -> float:
+        limits = self.limits
+        backoff = min(limits.backoff * 2.0 ** (attempt - 1), limits.backoff_cap)
+        return max(failure.retry_after or 0.0, backoff) * (1.0 + _JITTER * self._jitter())
+
+    def _sleep(self, seconds: float, message: Message, attempt: int) -> bool:
+        """Wait, or less if the channel is swapped; False, with the fate told, once the lane is closed."""
+        end, channel = self._clock.monotonic() + seconds, self._channel
+        while True:
+            with self._lock:
+                if self._closed:
+                    self._report("failed", message, tr("notify.closed"), attempt)
+                    self._inflight = None
+                    return False
+                rest = end - self._clock.monotonic()
+                if rest <= 0 or channel is not self._channel:
+                    return True
+                self._wake.clear()
+            self._clock.wait(self._wake, rest)
+
+    def _bug(self, error: Exception) -> DeliveryError:
+        # The exception's own text may hold a URL with a token, so only its kind and place are logged.
+        place = "".join(traceback.format_tb(error.__traceback__))
+        log.error("the channel %s failed with %s at\n%s", self.name, type(error).__name__, place)
+        return DeliveryError(tr("notify.channel_fault", name=type(error).__name__))
+
+    def _settle(self, status: str, message: Message, detail: str, attempt: int) -> None:
+        with self._lock:
+            if self._inflight is not None:  # else `join` has given the message up already
+                self._report(status, message, detail, attempt)
+
+    def _report(self, status: str, message: Message, detail: str = "", attempt: int = 0) -> None:
+        delivery = Delivery(
+            message_id=message.id, channel=self.name, status=status, title=message.title, detail=detail,
+            attempt=attempt, created=message.created, updated=self._clock.time(),
+        )  # fmt: skip
+        try:
+            self._report_to(delivery)
+        except Exception:  # a listener's bug must not cost the message
+            log.exception("a notification's fate could not be reported")
+
+
+def _seconds(seconds: float) -> int:
+    """Whole seconds as shown: never 0, which would read as "now"."""
+    return max(1, round(seconds))

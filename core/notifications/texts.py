@@ -1,0 +1,192 @@
+"""From what the program knows (signals, risks, errors) to messages in the interface's language."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from core.errors import InputError, SwingHunterError
+from core.exchanges import EXCHANGES
+from core.i18n import format_number, format_percent, tr
+from core.notifications.message import Kind, Message
+from core.price_rules import format_price
+from core.secrets import redactor
+
+log = logging.getLogger(__name__)
+ARROWS = {"BUY": "↑", "SELL": "↓"}
+RISK_LEVELS = ("low", "medium", "high", "critical")
+SHOWN_NAMES = 5
+SHOWN_TITLES = 3
+_TITLE_LENGTH = 150
+_BODY_LENGTH = 1500
+_BIGGEST_RISK = 1e12
+
+
+def clean(text: Any, limit: int = _BODY_LENGTH, *, one_line: bool = False) -> str:
+    """`text` without secrets and control characters, of at most `limit` characters."""
+    masked = redactor.mask(str(text))
+    if one_line:
+        masked = " ".join(masked.split())
+    kept = "".join(char for char in masked if char.isprintable() or char == "\n").strip()
+    return kept if len(kept) <= limit else kept[: limit - 1] + "…"
+
+
+def _message(kind: Kind, title: str, body: str, *, simulated: bool = False, **fields: Any) -> Message:
+    if simulated:
+        title = tr("notify.simulated_title", title=title)
+    title = clean(title, _TITLE_LENGTH, one_line=True)
+    return Message(kind=kind, title=title, body=clean(body), simulated=simulated, **fields)
+
+
+def signal_message(payload: Any, *, now: float, exchange: str = "BIST") -> Message:
+    """The message for a signal payload (SPEC section 6); `exchange` counts where the payload names none.
+
+    Raises `InputError` if it lacks what makes a signal, a symbol and BUY or SELL. Other fields that are
+    missing or unreadable are left out; the latter are logged.
+    """
+    if not isinstance(payload, Mapping):
+        raise InputError(tr("notify.bad_signal", problem=type(payload).__name__))
+    symbol, side = payload.get("symbol"), payload.get("type")
+    if not isinstance(symbol, str) or not symbol.strip():
+        raise InputError(tr("notify.bad_signal", problem="symbol"))
+    if not isinstance(side, str) or side.upper() not in ARROWS:
+        raise InputError(tr("notify.bad_signal", problem="type"))
+    symbol, side = clean(symbol, 40, one_line=True), side.upper()
+    named = payload.get("exchange")
+    exchange = named if isinstance(named, str) and named in EXCHANGES else exchange
+    reader = _Reader(payload, f"{exchange}:{symbol}")
+    price, stamp = reader.number("price"), payload.get("timestamp")
+    fields = {"arrow": ARROWS[side], "side": tr(f"notify.{side.lower()}"), "symbol": symbol}
+    if price is None or price <= 0:
+        title = tr("notify.signal_title_bare", **fields)
+    else:
+        title = tr("notify.signal_title", price=format_price(reader.key, price, currency=True), **fields)
+    return _message(
+        Kind.SIGNAL, title, _signal_body(reader), created=now, simulated=bool(payload.get("simulated")),
+        symbol=symbol, side=side, dedup_key=f"signal:{reader.key}:{side}:{stamp or price}",
+    )  # fmt: skip
+
+
+class _Reader:
+    """Reads a payload's optional fields; what is of the wrong kind counts as missing and is logged."""
+
+    def __init__(self, payload: Mapping[str, Any], key: str) -> None:
+        self._payload = payload
+        self.key = key
+
+    def number(self, name: str) -> float | None:
+        value = self._payload.get(name)
+        if value is None:
+            return None
+        try:
+            number = math.nan if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        if math.isfinite(number):
+            return number
+        self._bad(name)
+        return None
+
+    def text(self, name: str) -> str:
+        value = self._payload.get(name)
+        if value is None or isinstance(value, str):
+            return clean(value or "", 300)
+        self._bad(name)
+        return ""
+
+    def time(self, name: str) -> str:
+        """The time of day of an ISO 8601 stamp, in its own zone."""
+        value = self._payload.get(name)
+        if value is None:
+            return ""
+        try:
+            return datetime.fromisoformat(value).strftime("%H:%M:%S")
+        except (TypeError, ValueError):
+            self._bad(name)
+            return ""
+
+    def _bad(self, name: str) -> None:
+        log.warning("the signal of %s has an unreadable %s", clean(self.key, one_line=True), name)
+
+
+def _signal_body(reader: _Reader) -> str:
+    reason = reader.text("reason")
+    change = reader.number("change_pct")
+    if not reason and change is not None:
+        reason = format_percent(change)
+    confidence = reader.number("confidence")
+    parts = []
+    if confidence is not None:
+        share = format_percent(100 * min(1.0, max(0.0, confidence)), 0, sign=False)
+        parts.append(tr("notify.confidence", share=share))
+    parts += [reader.text("source"), reader.time("timestamp")]
+    return "\n".join(line for line in (reason, ", ".join(part for part in parts if part)) if line)
+
+
+def risk_message(risk: Any, *, now: float) -> Message:
+    """The message for a risk level: a word ("high"), a number, or a mapping with `level` and `message`."""
+    level, text = risk, ""
+    if isinstance(risk, Mapping):
+        level = risk.get("level", risk.get("risk_level", ""))
+        text = clean(risk.get("message") or risk.get("reason") or "")
+    shown = _risk_level(level)
+    title = tr("notify.risk_title", level=shown) if shown else tr("notify.risk_title_bare")
+    return _message(
+        Kind.RISK, title, text or tr("notify.risk_body"), created=now, dedup_key=f"risk:{shown}:{text}"
+    )
+
+
+def _risk_level(level: Any) -> str:
+    if isinstance(level, int | float) and not isinstance(level, bool) and abs(level) < _BIGGEST_RISK:
+        return format_number(float(level), 0 if float(level).is_integer() else 2)
+    word = clean(level if level is not None else "", 40, one_line=True)
+    return tr(f"notify.risk_{word.lower()}") if word.lower() in RISK_LEVELS else word
+
+
+def error_message(error: Any, *, now: float) -> Message:
+    """The message for an error: a sentence, or an exception (one of the program's own is a sentence too)."""
+    text = clean(error)
+    if isinstance(error, BaseException) and not isinstance(error, SwingHunterError):
+        text = tr("notify.error_ours", name=type(error).__name__, text=text or "-")
+    return _message(
+        Kind.ERROR,
+        tr("notify.error_title"),
+        text or tr("notify.error_unknown"),
+        created=now,
+        dedup_key=f"error:{text}",
+    )
+
+
+def trial_message(channel: str, *, now: float) -> Message:
+    """The message behind the "send a test" button of `channel`."""
+    body = tr("notify.test_body", channel=channel_name(channel))
+    return _message(Kind.TEST, tr("notify.test_title"), body, created=now)
+
+
+def channel_name(channel: str) -> str:
+    """What a person calls the channel."""
+    known = ("toast", "desktop", "telegram", "email", "all")
+    return tr(f"notify.channel_{channel}") if channel in known else channel
+
+
+def summary_title(kind: Kind, count: int, buys: int, sells: int, *, simulated: bool) -> str:
+    """Such as "37 signals: 20 BUY, 17 SELL"."""
+    title = tr(f"notify.summary_{kind.value}", count=count)
+    sides = [f"{n} {tr(f'notify.{side}')}" for side, n in (("buy", buys), ("sell", sells)) if n]
+    if sides:
+        title += ": " + ", ".join(sides)
+    return tr("notify.simulated_title", title=title) if simulated else title
+
+
+def summary_body(symbols: Sequence[str], titles: Sequence[str], count: int) -> str:
+    """The first symbols, or where there are none the first titles, and how many more there are."""
+    if symbols:
+        shown = symbols[:SHOWN_NAMES]
+        text, more = ", ".join(shown), len(symbols) - len(shown)
+    else:
+        first = titles[:SHOWN_TITLES]
+        text, more = "\n".join(first), count - len(first)
+    return tr("notify.and_more", text=text, count=more) if more > 0 else text

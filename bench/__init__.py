@@ -1,0 +1,1 @@
+"""The benchmarks: `python3 run.py bench [NAME ...]`."""

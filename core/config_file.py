@@ -25,7 +25,7 @@ from core.model import Instrument
 from core.secrets import secrets_in
 
 __all__ = [
-    "all_paths", "check_value", "get_value", "load_config", "parse_config", "peek_language",
+    "all_paths", "as_config", "check_value", "get_value", "load_config", "parse_config", "peek_language",
     "resolve_instruments", "rule_of", "save_changes", "save_config",
 ]  # fmt: skip
 
@@ -48,6 +48,16 @@ def parse_config(data: Mapping[str, Any]) -> Config:
     if result.problems or result.unknown:
         raise ConfigError([*result.problems, *result.unknown])
     return result.config
+
+
+def as_config(config: Config | Mapping[str, Any] | None) -> Config:
+    """`config` itself, or what a mapping in the shape of the file (with any of its keys) or None stands for.
+
+    Raises `ConfigError` for a mapping that holds a problem.
+    """
+    if isinstance(config, Config):
+        return config
+    return parse_config(config or {})
 
 
 def load_config(path: Path) -> Config:
@@ -89,9 +99,9 @@ def save_changes(path: Path, changes: Mapping[str, Any], *, read_from: Path | No
         result = examine(present or {})
         if result.problems:
             raise ConfigError(result.problems)
-        data = dict(present) if present is not None else msgspec.to_builtins(Config())
+        data = dict(present) if present is not None else _as_json(Config())
         for name, value in changes.items():
-            data = with_value(data, name, msgspec.to_builtins(value))
+            data = with_value(data, name, _as_json(value))
         changed = examine(data)
         known_before = {problem.path for problem in result.unknown}
         new = [problem for problem in changed.unknown if problem.path not in known_before]
@@ -108,22 +118,29 @@ def resolve_instruments(config: Config) -> tuple[Instrument, ...]:
 
 def _merged(present: Mapping[str, Any] | None, config: Config) -> dict[str, Any]:
     """The file's content with the fields of `config` that differ from it."""
-    wanted: dict[str, Any] = msgspec.to_builtins(config)
     if present is None:
-        return wanted
+        return dict(_as_json(config))
     result = examine(present)
     if result.problems:
         raise ConfigError(result.problems)
     data = dict(present)
     for path in all_paths():
         if get_value(result.config, path) != get_value(config, path):
-            data = with_value(data, path, msgspec.to_builtins(get_value(config, path)))
+            data = with_value(data, path, _as_json(get_value(config, path)))
     return data
 
 
 def _write(path: Path, data: Mapping[str, Any], config: Config) -> None:
     private = any(secrets_in(data)) or "@" in config.storage.url
     write_atomically(path, (_json(data) + "\n").encode("utf-8"), private=private)
+
+
+def _as_json(value: Any) -> Any:
+    """`value` in JSON's types, with 5 for 5.0."""
+    value = msgspec.to_builtins(value)
+    if isinstance(value, dict):
+        return {key: _as_json(item) for key, item in value.items()}
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _json(value: Any, indent: str = "") -> str:

@@ -27,6 +27,7 @@ _SPACES = str.maketrans({"\N{NO-BREAK SPACE}": " ", "\N{NARROW NO-BREAK SPACE}":
 _MOST_DIGITS = 12
 _MOST_DECIMALS = 10
 _DATE = re.compile(r"(?P<d>\d{1,2})\.(?P<m>\d{1,2})\.(?P<y>\d{4})(?P<rest>[ T].*)?")
+_ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ESCAPED = re.compile(r"'+[=+\-@\t\r\n＝＋－＠]")
 _RISKY = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 _EARLIEST_YEAR = 1970
@@ -216,7 +217,7 @@ def parse_time(text: str, zone: tzinfo, open_minute: int) -> float:
         moment = datetime.fromisoformat(typed)
     except ValueError:
         raise InputError(tr("csv.bad_date", text=text)) from None
-    if len(typed) < len("2026-02-12") or typed[4] != "-" or moment.year < _EARLIEST_YEAR:
+    if not _ISO_DAY.match(typed) or moment.year < _EARLIEST_YEAR:
         raise InputError(tr("csv.bad_date", text=text))
     if len(typed) == len("2026-02-12"):
         moment = moment.replace(hour=open_minute // 60, minute=open_minute % 60)

@@ -8,6 +8,7 @@ are known (`MarketCalendar.table_ends` tells when that is). Auctions are not cou
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -22,6 +23,7 @@ from core.i18n import tr
 from core.instruments import ascii_upper
 
 _DATA_FILE = Path(__file__).parent / "calendar_data.json"
+_ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DAY = timedelta(days=1)
 _DAY_SECONDS = 86_400.0
 
@@ -76,7 +78,7 @@ def parse_closure(text: str) -> tuple[str, date]:
     code = ascii_upper(code.strip())
     exchange = EXCHANGES.get(code)
     try:
-        if exchange is None or exchange.open_minute is None or len(day.strip()) != len("2026-12-31"):
+        if exchange is None or exchange.open_minute is None or not _ISO_DAY.fullmatch(day.strip()):
             raise ValueError(text)
         return code, date.fromisoformat(day.strip())
     except ValueError:

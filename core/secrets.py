@@ -116,10 +116,15 @@ def is_secret_key(key: str) -> bool:
     return bool(_SECRET_KEY.search(key))
 
 
+def _below(key: str, name: object) -> str:
+    """The key by which a value under `name` in the object `key` is judged: all that is in a secret is secret."""
+    return key if is_secret_key(key) else str(name)
+
+
 def masked(value: Any, key: str = "") -> Any:
     """A copy of the JSON value `value`, found under `key`, that may be shown."""
     if isinstance(value, dict):
-        return {name: masked(item, str(name)) for name, item in value.items()}
+        return {name: masked(item, _below(key, name)) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [masked(item, key) for item in value]
     if is_secret_key(key) and value not in (None, "", True, False):
@@ -131,7 +136,7 @@ def secrets_in(value: Any, key: str = "") -> Iterator[str]:
     """The secrets in a configuration's JSON value, told by the names of their keys."""
     if isinstance(value, dict):
         for name, item in value.items():
-            yield from secrets_in(item, str(name))
+            yield from secrets_in(item, _below(key, name))
     elif isinstance(value, list | tuple):
         for item in value:
             yield from secrets_in(item, key)

@@ -66,7 +66,9 @@ def _migrate(database: Database, found: str, backup_folder: Path | None) -> None
     try:
         with database.without_foreign_keys(), database.transaction(write=True) as connection:
             _run_alembic(connection)
-    except exc.SQLAlchemyError as error:
+    except (DatabaseFault, exc.SQLAlchemyError) as error:
+        if isinstance(error, DatabaseFault) and error.kind != "other":
+            raise  # a full disk, a lock: the sentence says what to do
         log.exception("the migration failed")
         raise DatabaseFault("not_migrated", path=database.where, backup=str(backup or "-")) from error
 

@@ -47,9 +47,11 @@ def fill(store: Store) -> dict[str, Any]:
 
 def contents(store: Store) -> dict[str, Any]:
     """Everything that `store` knows."""
+    most = 10**6
     return {
-        "positions": store.positions(), "trades": store.trades(limit=10**6), "signals": store.signals(limit=10**6),
-        "deliveries": store.deliveries(limit=10**6), "value": store.value("key"),
+        "positions": store.positions(), "trades": store.trades(limit=most),
+        "signals": store.signals(limit=most), "deliveries": store.deliveries(limit=most),
+        "value": store.value("key"),
     }  # fmt: skip
 
 

@@ -24,14 +24,15 @@ class Cell(NamedTuple):
     """What one cell shows.
 
     `tint` is a role of `gui.theme.colors()`, `second` a quieter text after the first, `bar` a share in [0, 1]
-    drawn behind the text, `hatched` marks what rests on a stale price, `tip` is the tooltip.
+    drawn under the text, `hatch` the role in which the ground is hatched ("stale", "simulated": the figure
+    rests on such a price), `tip` is the tooltip.
     """
 
     text: str
     tint: str = "text"
     second: str = ""
     bar: float | None = None
-    hatched: bool = False
+    hatch: str = ""
     tip: str = ""
 
 
@@ -40,7 +41,8 @@ class Column:
     """One column: its lasting name, the catalogue key of its title, and how a row becomes a cell.
 
     `order` gives what the column sorts by; None goes to the end in either direction. `sample` is the longest
-    usual text, for the first width. `timed` columns show an age and are renewed as time goes by.
+    usual text, for the first width; a column grows when that does not do, unless it holds prose (`elide`).
+    `timed` columns show an age and are renewed as time goes by.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Column:
     figures: bool = False
     timed: bool = False
     hidden: bool = False
+    elide: bool = False
 
 
 class RowModel(QAbstractTableModel):
@@ -126,6 +129,10 @@ class RowModel(QAbstractTableModel):
     def rows(self) -> list[Any]:
         """The shown values in the shown order."""
         return list(self._shown)
+
+    def count_all(self) -> int:
+        """How many values there are, shown or not."""
+        return len(self._all)
 
     def all_rows(self) -> list[Any]:
         """All values, shown or not, in the order in which they were given."""

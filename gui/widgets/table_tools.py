@@ -22,12 +22,17 @@ from gui import theme
 from gui.models.rows import Cell, RowModel
 
 ROW_HEIGHT = 28
-PAD = 8
+PAD = 7
 AGE_REFRESH_MS = 10_000
 
 
 class CellDelegate(QStyledItemDelegate):
-    """Paints ready cells, without asking the style for anything: a few microseconds each."""
+    """Paints ready cells, without asking the style for anything: a few microseconds each.
+
+    `too_narrow(column, pixels)` tells that a text was cut short that should be read whole.
+    """
+
+    too_narrow = pyqtSignal(int, int)
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex) -> None:
         """See Qt."""
@@ -40,19 +45,22 @@ class CellDelegate(QStyledItemDelegate):
         self._paint_ground(painter, option, cell)
         rect = option.rect.adjusted(PAD, 0, -PAD, 0)
         if cell.bar is not None:
-            _paint_bar(painter, option.rect, cell.bar, QColor(getattr(colours, cell.tint)))
+            _paint_bar(painter, option.rect, cell.bar, getattr(colours, cell.tint))
         right = bool(model.alignment(index.column()) & Qt.AlignRight)
         painter.setFont(option.font)
-        _paint_text(painter, rect, cell, right, option.fontMetrics)
+        missing = _paint_text(painter, rect, cell, right, option.fontMetrics)
+        if missing > 0 and not model.columns[index.column()].elide:
+            self.too_narrow.emit(index.column(), missing)
 
     def _paint_ground(self, painter: QPainter, option: QStyleOptionViewItem, cell: Cell) -> None:
         colours = theme.colors()
         if option.state & QStyle.State_Selected:
-            painter.fillRect(option.rect, _faded(colours.accent, 0.28))
+            painter.fillRect(option.rect, colours.selection)
         elif option.state & QStyle.State_MouseOver:
-            painter.fillRect(option.rect, _faded(colours.secondary, 0.10))
-        if cell.hatched:
-            painter.fillRect(option.rect, QBrush(_faded(colours.stale, 0.22), Qt.BDiagPattern))
+            painter.fillRect(option.rect, colours.hover)
+        if cell.hatch:
+            hatch = colours.simulated.with_alpha(45) if cell.hatch == "simulated" else colours.hatch
+            painter.fillRect(option.rect, QBrush(hatch, Qt.BDiagPattern))
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
         """See Qt."""
@@ -60,46 +68,52 @@ class CellDelegate(QStyledItemDelegate):
         return QSize(option.fontMetrics.horizontalAdvance(text) + 2 * PAD, ROW_HEIGHT)
 
 
-def _faded(colour: str | QColor, alpha: float) -> QColor:
-    result = QColor(colour)
-    result.setAlphaF(alpha)
-    return result
-
-
 def _paint_bar(painter: QPainter, rect: QRect, share: float, colour: QColor) -> None:
-    colour.setAlphaF(0.85)
     full = rect.width() - 2 * PAD
     width = round(full * min(1.0, max(0.0, share)))
     base = QRect(rect.left() + PAD, rect.bottom() - 5, full, 3)
-    painter.fillRect(base, _faded(theme.colors().secondary, 0.20))
+    painter.fillRect(base, theme.colors().line)
     painter.fillRect(QRect(base.left(), base.top(), width, 3), colour)
 
 
-def _paint_text(painter: QPainter, rect: QRect, cell: Cell, right: bool, metrics: QFontMetrics) -> None:
+def _paint_text(painter: QPainter, rect: QRect, cell: Cell, right: bool, metrics: QFontMetrics) -> int:
+    """Paint the texts; the result is by how many pixels they do not fit."""
     colours = theme.colors()
     side = Qt.AlignRight if right else Qt.AlignLeft
     flags = int(side | Qt.AlignVCenter | Qt.TextSingleLine)
-    second_width = metrics.horizontalAdvance(cell.second) + PAD if cell.second else 0
+    second_width = _second_width(cell, metrics)
     if second_width:
-        painter.setPen(QColor(colours.secondary))
+        painter.setPen(colours.secondary)
         if right:
             painter.drawText(rect, flags, cell.second)
             rect = rect.adjusted(0, 0, -second_width, 0)
         else:
             used = metrics.horizontalAdvance(cell.text) + PAD
             painter.drawText(rect.adjusted(used, 0, 0, 0), flags, cell.second)
-    painter.setPen(QColor(getattr(colours, cell.tint)))
+            rect = rect.adjusted(0, 0, -second_width, 0)
+    painter.setPen(getattr(colours, cell.tint))
     text = cell.text
-    if metrics.horizontalAdvance(text) > rect.width():
+    missing = metrics.horizontalAdvance(text) - rect.width()
+    if missing > 0:
         text = metrics.elidedText(text, Qt.ElideRight, rect.width())
     painter.drawText(rect, flags, text)
+    return missing
+
+
+def _second_width(cell: Cell, metrics: QFontMetrics) -> int:
+    return metrics.horizontalAdvance(cell.second) + PAD if cell.second else 0
+
+
+def _width_of(cell: Cell, metrics: QFontMetrics) -> int:
+    return metrics.horizontalAdvance(cell.text) + _second_width(cell, metrics)
 
 
 class TableView(QTableView):
     """A table over a `RowModel`: Enter opens, Delete asks, the header sorts and hides columns.
 
-    `activated_row(row)` carries the row's value (double click or Enter), `delete_pressed()` the wish to remove
-    the selected one. The current row survives a reset of the model, ages are renewed while it is visible.
+    `activated_row(row)` carries the row's value (double click or Enter), `delete_pressed()` the wish to
+    remove the selected one. The current row survives a reset of the model; ages are renewed while it is
+    visible.
     """
 
     activated_row = pyqtSignal(object)
@@ -111,7 +125,9 @@ class TableView(QTableView):
         self._kept: object = None
         self.setObjectName(name)
         self.setModel(model)
-        self.setItemDelegate(CellDelegate(self))
+        delegate = CellDelegate(self)
+        delegate.too_narrow.connect(self._widen, Qt.QueuedConnection)  # type: ignore[call-arg]
+        self.setItemDelegate(delegate)
         self._set_up_look()
         self._set_up_header()
         self._ages = QTimer(self)
@@ -140,7 +156,7 @@ class TableView(QTableView):
         header = self.horizontalHeader()
         header.setSectionsMovable(True)
         header.setHighlightSections(False)
-        header.setStretchLastSection(True)
+        header.setStretchLastSection(not self._rows.columns[-1].figures)
         header.setMinimumSectionSize(40)
         header.setContextMenuPolicy(Qt.CustomContextMenu)
         header.customContextMenuRequested.connect(self._choose_columns)
@@ -150,14 +166,29 @@ class TableView(QTableView):
             self.setColumnHidden(number, column.hidden)
         self.fit_columns()
 
-    def fit_columns(self) -> None:
-        """Give each column the width of its usual longest text and of its title."""
+    def fit_columns(self, *, shrink: bool = True) -> None:
+        """Give each column the width of its usual longest text and of its title (or at least that much)."""
         metrics = QFontMetrics(self.font())
-        arrow = 18
+        arrow = 6
         for number, column in enumerate(self._rows.columns):
             title = metrics.horizontalAdvance(self._rows.title(number)) + arrow
             text = metrics.horizontalAdvance(column.sample)
-            self.setColumnWidth(number, max(title, text) + 2 * PAD)
+            least = 0 if shrink else self.columnWidth(number)
+            self.setColumnWidth(number, max(title, text, least - 2 * PAD) + 2 * PAD)
+
+    def _widen(self, column: int, pixels: int) -> None:
+        """Make room for a figure: half of a number is a wrong number."""
+        wanted = self.columnWidth(column) + pixels
+        metrics = self.fontMetrics()
+        cells = (self._rows.cell(line, column) for line in self._lines_in_view())
+        longest = max((_width_of(cell, metrics) for cell in cells), default=0)
+        if self.columnWidth(column) < longest + 2 * PAD:
+            self.setColumnWidth(column, min(wanted, longest + 2 * PAD))
+
+    def _lines_in_view(self) -> range:
+        first = max(0, self.rowAt(0))
+        last = self.rowAt(self.viewport().height() - 1)
+        return range(first, (last if last >= 0 else self._rows.rowCount() - 1) + 1)
 
     def selected_row(self) -> Any:
         """The value of the selected row, None if there is none."""
@@ -173,7 +204,9 @@ class TableView(QTableView):
         order = sorted(range(len(columns)), key=header.visualIndex)
         return {
             "order": [columns[n].name for n in order],
-            "widths": {c.name: self.columnWidth(n) for n, c in enumerate(columns) if not self.isColumnHidden(n)},
+            "widths": {
+                c.name: self.columnWidth(n) for n, c in enumerate(columns) if not self.isColumnHidden(n)
+            },
             "hidden": [c.name for n, c in enumerate(columns) if self.isColumnHidden(n)],
             "sort": self._sort_state(),
         }
@@ -243,7 +276,7 @@ class TableView(QTableView):
         super().changeEvent(event)
         if event.type() == QEvent.LanguageChange:
             self._rows.refresh()
-            self.fit_columns()
+            self.fit_columns(shrink=False)
         elif event.type() in (QEvent.PaletteChange, QEvent.StyleChange):
             self.viewport().update()
 

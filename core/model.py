@@ -117,7 +117,8 @@ class Tick(msgspec.Struct, frozen=True, gc=False):
             "change_pct": self.change_pct, "open": self.open, "high": self.high, "low": self.low,
             "volume": self.volume, "timestamp": iso_time(self.stamp, zone),
             "received_at": iso_time(self.received, zone), "source": self.source,
-            "simulated": self.simulated, "freshness": self.freshness.value, "delay_sec": self.delay,
+            "simulated": self.simulated, "freshness": self.freshness.value,
+            "delay_sec": None if self.delay is None else round(self.delay, 3),
         }  # fmt: skip
 
 

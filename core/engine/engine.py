@@ -17,10 +17,11 @@ from core.engine.journal import SignalJournal
 from core.engine.portfolio import Portfolio
 from core.engine.prices import PriceBook
 from core.engine.signals import SignalRule, daily_volatility
+from core.errors import StorageError
 from core.events import EventBus
 from core.exchanges import EXCHANGES
 from core.market_calendar import MarketCalendar
-from core.model import Instrument, Notice, Quote, Signal, Tick
+from core.model import FreshnessChange, Instrument, Notice, Quote, Signal, Tick
 from core.sources.base import DailyCloses
 from core.storage.base import Store
 
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 DAY = 86_400.0
 AGE_EVERY = 1.0
 """Seconds between two looks for prices that have gone stale."""
+LONG_PAUSE = 30.0
+"""Seconds between two such looks from which on the computer must have slept, or its clock was set."""
 
 StoreFactory = Callable[[Config], Store]
 
@@ -42,28 +45,42 @@ class Engine:
     """Owns prices, signals and portfolio. Every method belongs to one thread, the engine's."""
 
     def __init__(self, config: Config, open_store: StoreFactory, clock: Clock, bus: EventBus) -> None:
+        """Opens the store. Raises `StorageError`, or `InputError` for closures that are none."""
         self.config = config
         self.clock = clock
         self.bus = bus
         self._open_store = open_store
+        self._switch(config)
         simulated = trades_simulation(config)
         real_time = config.real_time
-        self.prices = PriceBook(MarketCalendar(config.extra_closures), clock, real_time.stale_after_sec)
+        self._calendar = MarketCalendar(config.extra_closures)
+        self.prices = PriceBook(self._calendar, clock, real_time.stale_after_sec, trade_simulation=simulated)
         self.rule = SignalRule(
             real_time.signal_threshold_pct, real_time.signal_cooldown_sec, trade_simulation=simulated
         )
-        self.portfolio = Portfolio(self.prices.session_open, trade_simulation=simulated)
+        self.portfolio = Portfolio(self.day_start, trade_simulation=simulated)
         self.instruments: tuple[Instrument, ...] = ()
         self._signals: list[Signal] = []
         self._store_error = ""
         self._clock_warned = False
+        self._day_starts: dict[str, tuple[float, float]] = {}
+        self._days: tuple[float, ...] = ()
+        self._looked: tuple[float, float] | None = None
         self._next_age = 0.0
         self._next_portfolio = 0.0
         self.store = open_store(config)
         self._journal = SignalJournal(self.store)
-        self._load()
+        try:
+            self._load()
+        except BaseException:
+            self.store.close()
+            raise
 
     # --- the way of a quote -------------------------------------------------------------------------
+
+    def begin_batch(self) -> None:
+        """Take the time by which the quotes that follow are judged."""
+        self.prices.read_clocks()
 
     def on_quote(self, quote: Quote) -> None:
         """The order of work for one quote."""
@@ -75,9 +92,11 @@ class Engine:
 
     def check_signal(self, tick: Tick) -> Signal | None:
         """Hold `tick` against the signal rule; a signal is stored and published at the end of the batch."""
-        if not self.config.real_time.enable_signal_triggers:
+        if not self._signals_on:
             return None
         state = self.prices.state(tick.key)
+        if state.effective < state.newest:
+            return None  # An older price than one that was already seen is shown, but moves nothing.
         signal = self.rule.check(tick, state.session, state.gap)
         if signal is not None:
             self._signals.append(signal)
@@ -85,7 +104,7 @@ class Engine:
 
     def update_portfolio(self, tick: Tick) -> None:
         """Value the positions in this instrument."""
-        if self.config.real_time.enable_portfolio_tracking:
+        if self._portfolio_on:
             self.portfolio.on_tick(tick)
 
     def end_batch(self) -> None:
@@ -98,7 +117,11 @@ class Engine:
             self._every_second()
         if self.portfolio.dirty and now >= self._next_portfolio:
             self._next_portfolio = now + self.config.real_time.update_interval_ms / 1000.0
-            self.bus.publish(self.portfolio.snapshot(self.clock.time()))
+            self.publish_portfolio()
+
+    def publish_portfolio(self) -> None:
+        """Tell what the positions are worth now."""
+        self.bus.publish(self.portfolio.snapshot(self.clock.time()))
 
     def next_wake(self) -> float:
         """Seconds until `end_batch` has something to do even if nothing arrives."""
@@ -110,7 +133,12 @@ class Engine:
 
     def on_daily(self, daily: DailyCloses) -> None:
         """Take the finished sessions' closes: the previous close, and how volatile the instrument is."""
-        self.prices.set_previous_close(daily.key, daily.closes[-1])
+        if not daily.closes:
+            return
+        day = self._calendar.state(daily.key.partition(":")[0], self.clock.time()).session_day
+        close = daily.before(day) if daily.days else daily.closes[-1]
+        if close is not None:
+            self.prices.offer_previous_close(daily.key, close)
         self.rule.set_volatility(daily.key, daily_volatility(daily.closes))
 
     # --- state --------------------------------------------------------------------------------------
@@ -118,62 +146,93 @@ class Engine:
     def watch(self, instruments: Sequence[Instrument]) -> None:
         """Watch exactly these instruments; prices of the others are forgotten."""
         self.instruments = tuple(dict.fromkeys(instruments))
-        held = {position.key for position in self.store.positions()}
-        self.prices.keep_only({instrument.key for instrument in self.instruments} | held)
+        self.prices.keep_only(instrument.key for instrument in self.priced())
         self.bus.publish(InstrumentsChanged(self.instruments))
 
+    def priced(self) -> tuple[Instrument, ...]:
+        """The instruments that need a price, most needed first: those that are held, then those watched."""
+        held = [Instrument.from_key(key) for key in self.portfolio.keys]
+        return tuple(dict.fromkeys((*held, *self.instruments)))
+
     def apply(self, config: Config) -> None:
-        """Work by another configuration; a change between real and simulated prices changes the database."""
-        old, self.config = self.config, config
-        real_time = config.real_time
+        """Work by another configuration; a change between real and simulated prices changes the database.
+
+        Raises `StorageError` or `InputError` and then has changed nothing.
+        """
+        old = self.config
         simulated = trades_simulation(config)
-        self.prices.stale_after = real_time.stale_after_sec
+        another_world = simulated != trades_simulation(old) or config.storage != old.storage
+        calendar = MarketCalendar(config.extra_closures)
+        store = self._open_store(config) if another_world else self.store
+        self.config = config
+        self._switch(config)
+        self.prices.stale_after = config.real_time.stale_after_sec
         if config.extra_closures != old.extra_closures:
-            self.prices.set_calendar(MarketCalendar(config.extra_closures))
+            self._calendar = calendar
+            self.prices.set_calendar(calendar)
         self.rule.configure(
-            real_time.signal_threshold_pct, real_time.signal_cooldown_sec, trade_simulation=simulated
-        )
-        if simulated != trades_simulation(old) or config.storage != old.storage:
-            self._change_world(config, simulated)
+            config.real_time.signal_threshold_pct, config.real_time.signal_cooldown_sec,
+            trade_simulation=simulated,
+        )  # fmt: skip
+        if another_world:
+            self._change_world(store, simulated)
 
     def expire_prices(self) -> None:
         """The feed stopped: nothing that was received is live any more."""
-        for change in self.prices.expire_all():
-            self.portfolio.on_freshness(change.key, change.freshness)
-            self.bus.publish(change)
+        self._tell_aged(self.prices.expire_all())
 
     def refresh_ledger(self) -> None:
-        """Read the open positions and today's trades from the store into the portfolio."""
-        self.portfolio.set_positions(self.store.positions())
-        today = {code: self._local_midnight(code) for code in EXCHANGES}
+        """Read the open positions and today's trades from the store into the portfolio, valued as before."""
+        positions = self.store.positions()
+        today = {code: self.day_start(code) for code in EXCHANGES}
         trades = self.store.trades(min(today.values()), limit=100_000)
+        self.portfolio.set_positions(positions)
         self.portfolio.set_realised_today(t for t in trades if t.closed_at >= today[t.exchange])
+        self._days = tuple(today.values())
+        if self._portfolio_on:
+            for tick in self.prices.ticks():
+                self.portfolio.on_tick(tick)
+
+    def day_start(self, exchange: str) -> float:
+        """When the day of the exchange's current or last session began there (local midnight)."""
+        session = self.prices.session_open(exchange)
+        known = self._day_starts.get(exchange)
+        if known is None or known[0] != session:
+            local = datetime.fromtimestamp(session, EXCHANGES[exchange].zone)
+            midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+            known = self._day_starts[exchange] = (session, midnight.timestamp())
+        return known[1]
 
     def close(self) -> None:
         """Write what is waiting and close the store. Idempotent."""
-        self._publish_signals()
-        self.store.close()
+        try:
+            self._publish_signals()
+            self._journal.abandon()
+        finally:
+            self.store.close()
+
+    def _switch(self, config: Config) -> None:
+        self._signals_on = config.real_time.enable_signal_triggers
+        self._portfolio_on = config.real_time.enable_portfolio_tracking
 
     def _load(self) -> None:
         self.refresh_ledger()
         recent = self.store.signals(self.clock.time() - 7 * DAY, limit=5000)
         self.rule.restore(recent, {code: self.prices.session_open(code) for code in EXCHANGES})
 
-    def _change_world(self, config: Config, simulated: bool) -> None:
+    def _change_world(self, store: Store, simulated: bool) -> None:
         """Real and simulated trading share nothing: another database, no old prices, no old references."""
-        store = self._open_store(config)
         self._publish_signals()
+        self._journal.abandon()
         self.store.close()
-        self.store = self._journal.store = store
-        self.portfolio.trade_simulation = simulated
+        self.store = store
+        self._journal = SignalJournal(store)
+        self._store_error = ""
+        self.prices.trade_simulation = self.portfolio.trade_simulation = simulated
         self.prices.keep_only(())
         self.rule.forget()
         self.portfolio.set_positions(())
         self._load()
-
-    def _local_midnight(self, exchange: str) -> float:
-        local = datetime.fromtimestamp(self.clock.time(), EXCHANGES[exchange].zone)
-        return local.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
 
     def _publish_signals(self) -> None:
         signals, self._signals = self._signals, []
@@ -182,14 +241,41 @@ class Engine:
             self.bus.publish(signal)
 
     def _every_second(self) -> None:
-        for change in self.prices.age():
-            self.portfolio.on_freshness(change.key, change.freshness)
-            self.bus.publish(change)
+        self._watch_clocks()
+        self._tell_aged(self.prices.age())
         if self._store_error:
             self._tell_store_error(self._journal.flush())
         if self.prices.clock_suspect and not self._clock_warned:
             self.bus.publish(Notice("error", "engine.clock_wrong"))
         self._clock_warned = self.prices.clock_suspect
+        self._begin_days()
+
+    def _tell_aged(self, changes: Sequence[FreshnessChange]) -> None:
+        for change in changes:
+            self.portfolio.on_freshness(change.key, change.freshness)
+            self.bus.publish(change)
+
+    def _begin_days(self) -> None:
+        """When a session has opened somewhere, what was realised before is no longer today's."""
+        if self._days == tuple(self.day_start(code) for code in EXCHANGES):
+            return
+        try:
+            self.refresh_ledger()
+        except StorageError as error:
+            log.warning("the day's trades cannot be read yet: %s", error)
+
+    def _watch_clocks(self) -> None:
+        """Say so when the computer has slept or its clock was set, as prices then seem to jump."""
+        now, mono = self.clock.time(), self.clock.monotonic()
+        before, self._looked = self._looked, (now, mono)
+        if before is None:
+            return
+        wall, real = now - before[0], mono - before[1]
+        if wall < real - LONG_PAUSE:
+            self.bus.publish(Notice("warning", "engine.clock_set_back"))
+        elif max(wall, real) > LONG_PAUSE:
+            minutes = max(1, round(max(wall, real) / 60.0))
+            self.bus.publish(Notice("info", "engine.slept", {"minutes": minutes}))
 
     def _tell_store_error(self, error: str) -> None:
         if error and error != self._store_error:

@@ -8,7 +8,7 @@ from typing import Any
 
 from core.model import Quote
 
-MAX_QUOTES = 200_000
+MAX_QUOTES = 50_000
 """More waiting quotes than this are conflated to each instrument's newest; nothing else is dropped."""
 
 
@@ -35,6 +35,11 @@ class Inbox:
         with self._ready:
             self._messages.append(message)
             self._ready.notify()
+
+    def drop_quotes(self) -> None:
+        """Forget the quotes that wait; messages stay."""
+        with self._ready:
+            self._quotes = []
 
     def wake(self) -> None:
         """Make a `take` that is waiting return."""

@@ -24,6 +24,9 @@ class SignalJournal:
 
     def add(self, signals: list[Signal]) -> str:
         """Write `signals` and what is left from before; the result is the error's sentence, "" if none."""
+        dropped = len(self._waiting) + len(signals) - MAX_KEPT
+        if dropped > 0:
+            log.error("%d signals were never stored, as too many wait", dropped)
         self._waiting.extend(signals)
         return self.flush()
 
@@ -38,3 +41,9 @@ class SignalJournal:
             return str(error)
         self._waiting.clear()
         return ""
+
+    def abandon(self) -> None:
+        """The store is about to be closed: what could not be written by now is lost, and the log says so."""
+        if self._waiting:
+            log.error("%d signals were never stored", len(self._waiting))
+            self._waiting.clear()

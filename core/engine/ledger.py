@@ -77,12 +77,10 @@ class Ledger:
 
     def _changed(self) -> None:
         self._engine.refresh_ledger()
-        for tick in self._engine.prices.ticks():
-            self._engine.portfolio.on_tick(tick)
         self._publish_ledger()
 
     def _publish_ledger(self) -> None:
         engine, store = self._engine, self._engine.store
         engine.bus.publish(PositionsChanged(store.positions()))
         engine.bus.publish(TradesChanged(store.trades()))
-        engine.bus.publish(engine.portfolio.snapshot(engine.clock.time()))
+        engine.publish_portfolio()

@@ -51,6 +51,7 @@ class EngineLoop:
         self._engine: Engine | None = None
         self._feed: LiveFeed | None = None
         self._ledger: Ledger | None = None
+        self._bugs: set[object] = set()
 
     @property
     def engine(self) -> Engine:
@@ -82,6 +83,10 @@ class EngineLoop:
         finally:
             self.close()
 
+    def rearm(self) -> None:
+        """Take back a `stop`, so that a loop that has ended can be opened and run again."""
+        self._stop_event.clear()
+
     def open(self) -> None:
         """Open the store and load the state. Raises `StorageError` when the store cannot be opened."""
         self._engine = Engine(self._config, self._open_store, self._clock, self.bus)
@@ -98,25 +103,33 @@ class EngineLoop:
         self.process(messages, quotes, on_quote)
 
     def process(self, messages: list[Any], quotes: list[Quote], on_quote: Callable[[Quote], None]) -> None:
-        """Carry out `messages`, then `quotes`, then what is due."""
+        """Carry out `messages`, then `quotes`, then what is due. What fails is told and isolated."""
+        engine, feed = self.engine, self._feed
+        assert feed is not None
+        world = engine.store
         for message in messages:
-            self._handle(message)
-        if self._feed is not None and not self._feed.running:
-            quotes = []
-        for quote in quotes:
-            on_quote(quote)
-        self.engine.end_batch()
-        if self._feed is not None:
-            self._feed.tick()
+            self._guarded(self._handle, message)
+        if feed.running and engine.store is world:
+            engine.begin_batch()
+            for quote in quotes:
+                try:
+                    on_quote(quote)
+                except Exception as bug:  # noqa: BLE001 - told and logged; one bad quote stops no other
+                    self._tell_bug(bug, f"a quote of {quote.key}")
+        self._guarded(lambda _: engine.end_batch(), None)
+        feed.tick()
 
     def close(self) -> None:
         """The feed first, then what the engine still has to write, then the store. Idempotent."""
-        if self._feed is not None:
-            self._feed.close()
-        if self._engine is not None:
+        if self._engine is None:
+            return
+        try:
+            if self._feed is not None:
+                self._feed.close()
             self._drain()
-            self._engine.close()
-            self._engine = None
+        finally:
+            engine, self._engine = self._engine, None
+            engine.close()
 
     def _drain(self) -> None:
         """Carry out the commands that were posted before the end: nothing that was asked for is lost."""
@@ -124,6 +137,24 @@ class EngineLoop:
         for message in messages:
             if self._ledger is not None and self._ledger.handles(message):
                 self._command(message)
+
+    def _guarded(self, work: Callable[[Any], None], message: Any) -> None:
+        try:
+            work(message)
+        except Exception as bug:  # noqa: BLE001 - told and logged; the loop goes on
+            self._tell_bug(bug, type(message).__name__)
+
+    def _tell_bug(self, bug: Exception, what: str) -> None:
+        """Log the traceback of a bug and tell the user, once per kind: it may come with every tick."""
+        frame = bug.__traceback__
+        while frame is not None and frame.tb_next is not None:
+            frame = frame.tb_next
+        place = (type(bug), None if frame is None else (frame.tb_frame.f_code, frame.tb_lineno))
+        if place not in self._bugs:
+            self._bugs.add(place)
+            log.error("%s failed", what, exc_info=bug)
+            error = f"{type(bug).__name__}: {bug}"
+            self.bus.publish(Notice("error", "engine.internal", {"error": error}))
 
     def _handle(self, message: Any) -> None:
         if isinstance(message, Command):
@@ -156,10 +187,12 @@ class EngineLoop:
         assert self._ledger is not None
         if self._ledger.handles(command):
             self._ledger.execute(command)
+            self._feed.watch(self.engine.priced())
         elif isinstance(command, SetInstruments):
             self._watch(command.instruments)
+            self._feed.watch(self.engine.priced())
         elif isinstance(command, StartFeed):
-            self._feed.start(self.engine.config, self.engine.instruments)
+            self._feed.start(self.engine.config, self.engine.priced())
         elif isinstance(command, StopFeed):
             self._feed.stop()
         elif isinstance(command, ApplyConfig):
@@ -168,24 +201,24 @@ class EngineLoop:
             raise SwingHunterError(f"no handler for {type(command).__name__}")
 
     def _watch(self, instruments: tuple[Instrument, ...]) -> None:
-        if instruments == self.engine.instruments:
-            return
-        self.engine.watch(instruments)
-        self._restart_feed()
+        if instruments != self.engine.instruments:
+            self.engine.watch(instruments)
 
     def _apply(self, config: Config) -> None:
-        old = self.engine.config
-        self.engine.apply(config)
-        if (old.real_time, old.websocket) != (config.real_time, config.websocket):
-            self._restart_feed()
-        assert self._ledger is not None
-        if old.storage != config.storage or (
-            old.real_time.live_data_source != config.real_time.live_data_source
-        ):
+        engine, feed = self.engine, self._feed
+        assert feed is not None
+        old, world = engine.config, engine.store
+        engine.apply(config)
+        self._config = config
+        feed_changed = (old.real_time, old.websocket) != (config.real_time, config.websocket)
+        another_world = engine.store is not world
+        was_running = feed.running
+        if feed_changed or another_world:
+            feed.halt()
+        if another_world:
+            self.inbox.drop_quotes()
+            feed.forget_closes()
+            assert self._ledger is not None
             self._ledger.publish_all()
-
-    def _restart_feed(self) -> None:
-        """Begin anew with the current instruments and configuration, if the feed runs."""
-        assert self._feed is not None
-        if self._feed.running:
-            self._feed.restart(self.engine.config, self.engine.instruments)
+        if was_running:
+            feed.start(config, engine.priced())

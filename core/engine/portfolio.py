@@ -1,8 +1,9 @@
 """Positions valued at live prices. Figures here are floats for the screen; the ledger itself is exact.
 
 P&L = (price - entry) x quantity; P&L % is of the entry value. A position's daily P&L counts from the previous
-close, or from its entry if it was opened in the current session; the day's figure adds what was realised
-today. A price from the fallback simulation never values a position.
+close, or from its entry if it was opened today; the day's figure adds what was realised today. "Today" is the
+day of the exchange's current session, or of its last one until the next opens. A price from the fallback
+simulation never values a position.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ _FRESH = (Freshness.LIVE, Freshness.DELAYED, Freshness.CLOSED, Freshness.SIMULAT
 class _Holding:
     """All positions in one instrument, summed so that a tick costs the same however many they are."""
 
-    __slots__ = ("cost", "day_base", "freshness", "positions", "previous_close", "price", "quantity")
+    __slots__ = ("cost", "currency", "freshness", "previous_close", "price", "quantity", "stamp")
 
-    def __init__(self) -> None:
-        self.positions: list[Position] = []
+    def __init__(self, exchange: str) -> None:
+        self.currency = exchange_of(exchange).currency
         self.quantity = 0.0
         self.cost = 0.0
-        self.day_base = 0.0
         self.price: float | None = None
+        self.stamp: float | None = None
         self.previous_close: float | None = None
         self.freshness: Freshness | None = None
 
@@ -41,8 +42,9 @@ class _Holding:
 class Portfolio:
     """Open positions and their live value. Belongs to the engine's thread."""
 
-    def __init__(self, session_open: Callable[[str], float], *, trade_simulation: bool) -> None:
-        self._session_open = session_open
+    def __init__(self, day_start: Callable[[str], float], *, trade_simulation: bool) -> None:
+        """`day_start` tells when an exchange's day began, in Unix seconds."""
+        self._day_start = day_start
         self.trade_simulation = trade_simulation
         self._holdings: dict[str, _Holding] = {}
         self._positions: tuple[Position, ...] = ()
@@ -57,14 +59,15 @@ class Portfolio:
         self._positions = tuple(positions)
         self._holdings = {}
         for position in self._positions:
-            holding = self._holdings.setdefault(position.key, _Holding())
-            holding.positions.append(position)
+            holding = self._holdings.get(position.key)
+            if holding is None:
+                holding = self._holdings[position.key] = _Holding(position.exchange)
             holding.quantity += float(position.quantity)
             holding.cost += float(position.quantity * position.entry_price)
         for key, holding in self._holdings.items():
             before = old.get(key)
             if before is not None:
-                holding.price, holding.freshness = before.price, before.freshness
+                holding.price, holding.freshness, holding.stamp = before.price, before.freshness, before.stamp
                 holding.previous_close = before.previous_close
         self._recount()
         self.dirty = True
@@ -78,34 +81,37 @@ class Portfolio:
         self.dirty = True
 
     @property
-    def keys(self) -> frozenset[str]:
-        """The instruments in which there are positions."""
-        return frozenset(self._holdings)
+    def keys(self) -> tuple[str, ...]:
+        """The instruments in which there are positions, oldest position first."""
+        return tuple(self._holdings)
 
     def on_tick(self, tick: Tick) -> None:
         """Value the holdings in this instrument at its new price."""
         holding = self._holdings.get(tick.key)
-        if holding is None or (tick.simulated and not self.trade_simulation):
+        if holding is None:
+            return
+        if tick.simulated and not self.trade_simulation:
+            # Somebody makes up prices because the real one has died.
+            self.on_freshness(tick.key, Freshness.STALE)
             return
         price = tick.price
         before = holding.price
         holding.price = price
+        holding.stamp = tick.stamp
         holding.freshness = tick.freshness
         if tick.previous_close is not None:
             holding.previous_close = tick.previous_close
-        currency = exchange_of(tick.key.partition(":")[0]).currency
         if before is None:
-            self.open_pnl[currency] = (
-                self.open_pnl.get(currency, 0.0) + price * holding.quantity - holding.cost
-            )
+            added = price * holding.quantity - holding.cost
+            self.open_pnl[holding.currency] = self.open_pnl.get(holding.currency, 0.0) + added
         else:
-            self.open_pnl[currency] += (price - before) * holding.quantity
+            self.open_pnl[holding.currency] += (price - before) * holding.quantity
         self.dirty = True
 
     def on_freshness(self, key: str, freshness: Freshness) -> None:
         """The price of `key` has aged."""
         holding = self._holdings.get(key)
-        if holding is not None and holding.price is not None:
+        if holding is not None and holding.price is not None and holding.freshness is not freshness:
             holding.freshness = freshness
             self.dirty = True
 
@@ -134,11 +140,11 @@ class Portfolio:
         return PositionPnl(
             position=position, price=price, value=price * quantity, open_pnl=pnl,
             open_pnl_pct=_percent(pnl, entry * quantity), daily_pnl=daily,
-            daily_pnl_pct=_percent(daily, base * quantity), freshness=holding.freshness,
+            daily_pnl_pct=_percent(daily, base * quantity), freshness=holding.freshness, stamp=holding.stamp,
         )  # fmt: skip
 
     def _day_base(self, position: Position, holding: _Holding) -> float:
-        opened_today = position.opened_at >= self._session_open(position.exchange)
+        opened_today = position.opened_at >= self._day_start(position.exchange)
         if opened_today or holding.previous_close is None:
             return float(position.entry_price)
         return holding.previous_close
@@ -147,7 +153,7 @@ class Portfolio:
         mine = [row for row in rows if exchange_of(row.position.exchange).currency == currency]
         value = sum(row.value or 0.0 for row in mine)
         pnl = sum(row.open_pnl or 0.0 for row in mine)
-        cost = sum(abs(float(row.position.quantity * row.position.entry_price)) for row in mine)
+        cost = sum(abs((row.value or 0.0) - (row.open_pnl or 0.0)) for row in mine)
         realised = self._realised.get(currency, 0.0)
         moved = sum(row.daily_pnl or 0.0 for row in mine)
         base = sum(abs((row.value or 0.0) - (row.daily_pnl or 0.0)) for row in mine)
@@ -160,11 +166,10 @@ class Portfolio:
 
     def _recount(self) -> None:
         self.open_pnl = {}
-        for key, holding in self._holdings.items():
+        for holding in self._holdings.values():
             if holding.price is not None:
-                currency = exchange_of(key.partition(":")[0]).currency
                 pnl = holding.price * holding.quantity - holding.cost
-                self.open_pnl[currency] = self.open_pnl.get(currency, 0.0) + pnl
+                self.open_pnl[holding.currency] = self.open_pnl.get(holding.currency, 0.0) + pnl
 
 
 def _percent(part: float, whole: float) -> float:

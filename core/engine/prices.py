@@ -2,6 +2,10 @@
 
 A price ages on two clocks at once, the computer's wall clock and its monotonic one, and the worse of the two
 counts: so neither a clock that is set back nor a sleep that the monotonic clock misses can keep it fresh.
+
+Of two prices the one with the later provider's time stands, whoever told it; so a delayed source never moves
+an instrument back in time. A made-up price (the fallback simulation) may only follow a real one that has
+died, and a real price always ends it.
 """
 
 from __future__ import annotations
@@ -11,7 +15,10 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 
+import msgspec
+
 from core.clock import Clock
+from core.engine.price_state import PriceState, Window
 from core.market_calendar import MarketCalendar
 from core.model import Freshness, FreshnessChange, Quote, Tick
 
@@ -19,70 +26,39 @@ log = logging.getLogger(__name__)
 
 FUTURE_TOLERANCE = 60.0
 """Seconds by which a stamp may be ahead of this computer's clock, which may itself be a little slow."""
+OLDEST = 400 * 86_400.0
+"""A stamp further back than this is an accident (a bar of 1970), not a price."""
 MAX_UNDECLARED_DELAY = 1200.0
 """A stamp further behind than this is no delayed feed but an old price."""
+MAX_DECLARED_DELAY = 3600.0
+"""More than this is not believed of a provider: nothing may look merely delayed for hours."""
 WARN_AFTER_FUTURES = 3
 """So many stamps from the future in a row: rather our clock is wrong than theirs."""
-
-
-class _Window:
-    """An exchange's trading session as of `valid_until`."""
-
-    __slots__ = ("close", "is_open", "open", "valid_until")
-
-    def __init__(self) -> None:
-        self.is_open = False
-        self.open = 0.0
-        self.close = 0.0
-        self.valid_until = -math.inf
-
-
-class PriceState:
-    """All that is known of one instrument's price."""
-
-    __slots__ = (
-        "advanced", "arrived_mono", "basis", "delay", "effective", "expires", "expires_mono", "freshness",
-        "gap", "key", "last", "previous_close", "previous_session", "reference_price", "session", "source",
-        "window",
-    )  # fmt: skip
-
-    def __init__(self, key: str, window: _Window) -> None:
-        self.key = key
-        self.window = window
-        self.last: Tick | None = None
-        self.source = ""
-        self.effective = -math.inf
-        """Up to when the last accepted price is good, by the provider (Unix seconds)."""
-        self.advanced = 0
-        self.arrived_mono = 0.0
-        self.expires = math.inf
-        self.expires_mono = math.inf
-        self.freshness = Freshness.STALE
-        self.delay: float | None = None
-        self.gap = 0.0
-        self.session = 0.0
-        """When the session of the last price opened; it names the session."""
-        self.previous_close: float | None = None
-        self.previous_session = -1.0
-        """The session for which `previous_close` is the previous one."""
-        self.reference_price: float | None = None
-        """What the change is measured against when there is no previous close: the session's first price."""
-        self.basis = "previous_close"
+_INFINITE = math.inf
 
 
 class PriceBook:
-    """The last vetted price of every instrument. Belongs to the engine's thread."""
+    """The last vetted price of every instrument. Belongs to the engine's thread, but for `session_open`."""
 
-    def __init__(self, calendar: MarketCalendar, clock: Clock, stale_after: float) -> None:
+    def __init__(
+        self, calendar: MarketCalendar, clock: Clock, stale_after: float, *, trade_simulation: bool = False
+    ) -> None:
         self._calendar = calendar
         self._clock = clock
         self.stale_after = stale_after
-        self._windows: dict[str, _Window] = {}
+        self.trade_simulation = trade_simulation
+        self._windows: dict[str, Window] = {}
         self._states: dict[str, PriceState] = {}
         self.rejected: Counter[str] = Counter()
         self._futures = 0
         self.clock_suspect = False
         """Whether prices keep arriving from the future, so that this computer's clock must be wrong."""
+        self.read_clocks()
+
+    def read_clocks(self) -> None:
+        """Take the time by which the quotes of the next batch are judged."""
+        self._now = self._clock.time()
+        self._mono = self._clock.monotonic()
 
     def state(self, key: str) -> PriceState:
         """The state of `key`, made when it is first asked for."""
@@ -100,231 +76,286 @@ class PriceBook:
         """Judge sessions by another calendar from now on."""
         self._calendar = calendar
         for window in self._windows.values():
-            window.valid_until = -math.inf
+            window.valid_until = -_INFINITE
 
     def ticks(self) -> list[Tick]:
-        """The last tick of each instrument that has one."""
-        return [state.last for state in self._states.values() if state.last is not None]
+        """The last tick of each instrument that has one, with what it is worth by now."""
+        return [
+            state.last
+            if state.last.freshness is state.freshness
+            else msgspec.structs.replace(state.last, freshness=state.freshness)
+            for state in self._states.values()
+            if state.last is not None
+        ]
 
     def session_open(self, exchange: str) -> float:
-        """When the current or last session of `exchange` opened; it names the session."""
-        return self._fresh_window(self._window(exchange), exchange, self._clock.time()).open
+        """When the current or last session of `exchange` opened; it names the session. From any thread."""
+        return self._calendar.state(exchange, self._clock.time()).session_open
 
-    def set_previous_close(self, key: str, close: float) -> None:
-        """Take a previous close that came apart from the prices, for the current session."""
-        if not (0.0 < close < math.inf):
+    def offer_previous_close(self, key: str, close: float) -> None:
+        """Take the current session's previous close from daily bars, unless a quote has told it."""
+        if not (0.0 < close < _INFINITE):
             self._reject("previous close", key)
             return
         state = self.state(key)
-        state.previous_close = close
-        state.previous_session = self.session_open(key.partition(":")[0])
+        session = self.session_open(key.partition(":")[0])
+        if state.previous_close is None or state.previous_session != session:
+            state.previous_close = close
+            state.previous_session = session
+
+    # --- a quote comes ------------------------------------------------------------------------------
 
     def vet(self, quote: Quote) -> Tick | None:
         """The tick that `quote` amounts to; None if it must not get through or says nothing new."""
-        price = quote.price
-        key = quote.key
-        if not (0.0 < price < math.inf):
-            return self._reject("price", key)
-        now = quote.received
+        received = quote.received
+        if not (0.0 < quote.price < _INFINITE):
+            self._reject("price", quote.key)
+            return None
         stamp = quote.stamp
-        if not (0.0 < stamp <= now + FUTURE_TOLERANCE):
-            return self._from_future(quote)
-        state = self._states.get(key)
+        if not (received - OLDEST <= stamp <= received + FUTURE_TOLERANCE):
+            self._reject_stamp(quote)
+            return None
+        state = self._states.get(quote.key)
         if state is None:
-            state = self.state(key)
-        window = state.window
-        if now >= window.valid_until:
-            self._fresh_window(window, key.partition(":")[0], now)
-        effective = stamp + quote.span
-        effective = min(effective, now)
-        if state.last is not None and not self._is_newer(state, quote, effective, now):
+            state = self.state(quote.key)
+        if self._now >= state.window.valid_until:
+            self._refresh(state.window, quote.key.partition(":")[0])
+        if quote.simulated is not self.trade_simulation:
+            if quote.simulated:
+                return self._vet_made_up(state, quote)
+            self._reject("real price among simulated ones", quote.key)
+            return None
+        good_until = stamp + quote.span
+        effective = good_until if good_until < received else received
+        if effective <= state.effective and not self._is_welcome(state, quote, effective):
             return None
         return self._accept(state, quote, effective)
 
-    def _is_newer(self, state: PriceState, quote: Quote, effective: float, now: float) -> bool:
+    def _is_welcome(self, state: PriceState, quote: Quote, effective: float) -> bool:
+        """Whether a price that is no newer by its provider's time may replace the last one all the same."""
         last = state.last
-        assert last is not None
-        if last.simulated != quote.simulated:
-            # A real price always ends a simulated one; a made-up one may only follow a price that has died.
-            return last.simulated or self._has_expired(state, now)
-        if effective > state.effective:
+        if last is None or last.simulated is not quote.simulated:
+            state.newest = max(state.newest, state.effective)
             return True
         if quote.source != state.source:
-            # An older price from elsewhere is no fault; it is welcome once ours has died.
-            return self._has_expired(state, now) and now - effective <= MAX_UNDECLARED_DELAY
+            return False
         if effective < state.effective:
             self._reject("out of order", quote.key)
             return False
-        return quote.price != last.price
-
-    def _has_expired(self, state: PriceState, now: float) -> bool:
-        return (
-            state.freshness is Freshness.STALE
-            or now >= state.expires
-            or self._clock.monotonic() >= state.expires_mono
+        if quote.price != last.price:
+            return True
+        # The same price again, but the provider stands by it: it may have been thought dead too early.
+        return state.freshness is Freshness.STALE and (
+            not state.window.is_open or self._now - effective <= self._declared(quote) + self.stale_after
         )
 
     def _accept(self, state: PriceState, quote: Quote, effective: float) -> Tick:
-        now = quote.received
-        mono = self._clock.monotonic()
+        received, mono, longest = quote.received, self._mono, self.stale_after
+        advances = effective > state.effective
         if quote.source != state.source:
+            state.source = quote.source
             state.advanced = 0
-        elif effective > state.effective:
+        elif advances:
             state.advanced += 1
-        previous = state.last
-        same_session = self._enter_session(state, quote, effective)
         state.gap = 0.0
-        if previous is not None and same_session:
-            silence = max(mono - state.arrived_mono, now - previous.received)
-            if silence > self.stale_after:
-                state.gap = silence
-        self._judge(state, quote, effective, mono)
-        base = self._change_base(state, quote)
-        tick = Tick(
-            quote.key, quote.price, (quote.price / base - 1.0) * 100.0, quote.stamp, now, quote.source,
-            quote.simulated, state.freshness, state.delay, state.basis, state.previous_close, quote.open,
-            quote.high, quote.low, quote.volume,
-        )  # fmt: skip
-        state.last = tick
-        state.source = quote.source
+        opened = state.window.open
+        session = opened if effective >= opened else -1.0
+        close = quote.previous_close
+        same_session = session == state.session
+        if not same_session or (close is not None and close != state.previous_close):
+            self._enter_session(state, session, close)
+        if same_session and (mono - state.arrived_mono > longest or received - state.arrived > longest):
+            state.gap = max(mono - state.arrived_mono, received - state.arrived)
+        self._judge(state, quote, effective, advances)
         state.effective = effective
+        state.arrived = received
         state.arrived_mono = mono
-        self._futures = 0
-        self.clock_suspect = False
+        if self._futures:
+            self._futures = 0
+            self.clock_suspect = False
+        base = state.previous_close
+        if base is not None:
+            state.basis = "previous_close"
+        else:
+            base = self._session_base(state, quote)
+        tick = state.last = _tick(quote, base, state)
         return tick
 
-    def _enter_session(self, state: PriceState, quote: Quote, effective: float) -> bool:
-        """Note the session of the price; True if it is that of the price before."""
-        window = state.window
-        session = window.open if effective >= window.open else -1.0
-        same = session == state.session
-        if not same:
+    @staticmethod
+    def _enter_session(state: PriceState, session: float, close: float | None) -> None:
+        """Note a price's session and its previous close."""
+        if session != state.session:
             state.session = session
-            state.reference_price = None
-        close = quote.previous_close
-        if close is not None and 0.0 < close < math.inf and not (state.last and quote.simulated):
+            state.first_price = None
+        if close is not None and 0.0 < close < _INFINITE:
             state.previous_close = close
             state.previous_session = session
         elif session not in (state.previous_session, -1.0):
             state.previous_close = None
-        return same
 
-    def _change_base(self, state: PriceState, quote: Quote) -> float:
-        if state.previous_close is not None:
-            state.basis = "previous_close"
-            return state.previous_close
-        if state.reference_price is None:
-            opened = quote.open
-            usable = opened is not None and 0.0 < opened < math.inf and quote.span == 0.0
-            state.reference_price = opened if usable and opened is not None else quote.price
+    @staticmethod
+    def _session_base(state: PriceState, quote: Quote) -> float:
+        """What the change is measured against without a previous close: the first price of the session."""
         state.basis = "session_open"
-        return state.reference_price
+        if state.first_price is None:
+            opened = quote.open
+            # A bar's open is the session's only if the "bar" is the whole session (span 0).
+            usable = opened is not None and 0.0 < opened < _INFINITE and quote.span == 0.0
+            state.first_price = opened if usable and opened is not None else quote.price
+        return state.first_price
 
-    def _judge(self, state: PriceState, quote: Quote, effective: float, mono: float) -> None:
+    @staticmethod
+    def _declared(quote: Quote) -> float:
+        declared = quote.declared_delay
+        return declared if declared is not None and 0.0 < declared <= MAX_DECLARED_DELAY else 0.0
+
+    def _judge(self, state: PriceState, quote: Quote, effective: float, advances: bool) -> None:
         """Set the price's freshness, its delay, and when it goes stale."""
-        now = quote.received
-        state.expires = state.expires_mono = math.inf
-        state.delay = None
+        now = self._now
+        left = self.stale_after
+        before = state.freshness
+        lag = now - effective if now > effective else 0.0
+        declared = self._declared(quote) if quote.declared_delay else 0.0
         if quote.simulated:
             state.freshness = Freshness.SIMULATED
-            state.expires = now + self.stale_after
-            state.expires_mono = mono + self.stale_after
-            return
-        lag = now - effective
-        declared = quote.declared_delay or 0.0
-        left = self.stale_after
-        if not state.window.is_open:
+            state.delay = None
+        elif not state.window.is_open:
             state.freshness = Freshness.CLOSED
             state.delay = declared or None
             return
-        if lag <= declared + self.stale_after:
-            if declared > 0.0:
-                state.freshness = Freshness.DELAYED
-                state.delay = max(declared, round(lag, 1))
-                left = min(left, declared + self.stale_after - lag)
-            else:
-                state.freshness = Freshness.LIVE
-                state.delay = round(lag, 3)
-                left -= lag
-        elif lag <= MAX_UNDECLARED_DELAY and state.advanced >= 2:
-            # Its stamps move on, only late: a delayed feed that does not say so.
+        elif lag > declared + left:
+            # Stamps that move on, only late, are those of a delayed feed that does not say so.
+            late = lag <= MAX_UNDECLARED_DELAY and state.advanced >= 2
+            state.freshness = Freshness.DELAYED if late else Freshness.STALE
+            state.delay = lag
+        elif declared:
             state.freshness = Freshness.DELAYED
-            state.delay = round(lag, 1)
+            state.delay = max(declared, lag)
+            left = min(left, declared + left - lag)
         else:
-            state.freshness = Freshness.STALE
-            state.delay = round(lag, 1)
+            state.freshness = Freshness.LIVE
+            state.delay = lag
+            left -= lag
+        if not advances and before is Freshness.DELAYED is state.freshness:
+            return  # The stamp stands still, so the price lives no longer than it would have.
         state.expires = now + left
-        state.expires_mono = mono + left
+        state.expires_mono = self._mono + left
+
+    def _vet_made_up(self, state: PriceState, quote: Quote) -> Tick | None:
+        """A price of the fallback simulation: shown where nothing else is, and kept apart from real ones."""
+        last = state.last
+        if last is None or not last.simulated:
+            if last is not None and not self._has_died(state):
+                return None
+            state.made_up_base = None
+        close = quote.previous_close
+        if close is not None and 0.0 < close < _INFINITE:
+            base, state.basis = close, "previous_close"
+        else:
+            base, state.basis = state.made_up_base or quote.price, "session_open"
+        state.made_up_base = base
+        state.freshness = Freshness.SIMULATED
+        state.delay = None
+        state.expires = self._now + self.stale_after
+        state.expires_mono = self._mono + self.stale_after
+        tick = state.last = msgspec.structs.replace(
+            _tick(quote, base, state), previous_close=base if state.basis == "previous_close" else None
+        )
+        return tick
+
+    def _has_died(self, state: PriceState) -> bool:
+        if state.freshness is Freshness.CLOSED:
+            return False
+        return (
+            state.freshness is Freshness.STALE
+            or self._now >= state.expires
+            or self._mono >= state.expires_mono
+        )
+
+    # --- no quote comes -----------------------------------------------------------------------------
 
     def age(self) -> list[FreshnessChange]:
         """Once a second: which prices have gone stale, or changed with the opening or closing of a market."""
-        now, mono = self._clock.time(), self._clock.monotonic()
+        self.read_clocks()
         for exchange, window in self._windows.items():
-            if now >= window.valid_until or now < window.open:
-                self._fresh_window(window, exchange, now)
+            self._refresh(window, exchange)
         changes = []
         for state in self._states.values():
-            last = state.last
-            if last is None:
-                continue
-            freshness = self._aged(state, last, now, mono)
-            if freshness is not state.freshness:
-                state.freshness = freshness
-                changes.append(self._change(state, last, freshness, now))
+            if state.last is not None:
+                freshness = self._aged(state)
+                if freshness is not state.freshness:
+                    changes.append(self._change(state, state.last, freshness))
         return changes
 
-    @staticmethod
-    def _aged(state: PriceState, last: Tick, now: float, mono: float) -> Freshness:
-        if last.simulated:
-            expired = now >= state.expires or mono >= state.expires_mono
-            return Freshness.STALE if expired else Freshness.SIMULATED
-        if not state.window.is_open:
-            return Freshness.CLOSED
-        if state.freshness is Freshness.CLOSED or now >= state.expires or mono >= state.expires_mono:
-            return Freshness.STALE
-        return state.freshness
+    def _aged(self, state: PriceState) -> Freshness:
+        freshness, window = state.freshness, state.window
+        if freshness is Freshness.STALE:
+            return freshness
+        if freshness is Freshness.CLOSED:
+            return Freshness.STALE if window.is_open else freshness
+        dead_for = max(self._now - state.expires, self._mono - state.expires_mono)
+        if window.is_open or freshness is Freshness.SIMULATED:
+            return Freshness.STALE if dead_for >= 0.0 else freshness
+        # The market has just closed: a price that was good until then is its last one.
+        return Freshness.CLOSED if dead_for <= self._now - window.close else Freshness.STALE
 
-    @staticmethod
-    def _change(state: PriceState, last: Tick, freshness: Freshness, now: float) -> FreshnessChange:
-        since = last.received if freshness is Freshness.STALE else now
+    def _change(self, state: PriceState, last: Tick, freshness: Freshness) -> FreshnessChange:
+        state.freshness = freshness
+        since = state.window.close if freshness is Freshness.CLOSED else last.received
         return FreshnessChange(state.key, freshness, since, state.delay)
 
     def expire_all(self) -> list[FreshnessChange]:
-        """The feed has stopped or lost its sources: nothing is live from this moment on."""
-        changes = []
-        for state in self._states.values():
-            last = state.last
-            if last is not None and state.freshness not in (Freshness.STALE, Freshness.CLOSED):
-                state.expires = state.expires_mono = -math.inf
-                state.freshness = Freshness.STALE
-                changes.append(FreshnessChange(state.key, Freshness.STALE, last.received, state.delay))
-        return changes
+        """The feed has stopped: nothing is live from this moment on."""
+        return [
+            self._change(state, state.last, Freshness.STALE)
+            for state in self._states.values()
+            if state.last is not None and state.freshness not in (Freshness.STALE, Freshness.CLOSED)
+        ]
 
-    def _window(self, exchange: str) -> _Window:
+    def _window(self, exchange: str) -> Window:
         window = self._windows.get(exchange)
         if window is None:
-            window = self._windows[exchange] = _Window()
+            window = self._windows[exchange] = Window()
         return window
 
-    def _fresh_window(self, window: _Window, exchange: str, now: float) -> _Window:
-        if window.open <= now < window.valid_until:
-            return window
-        state = self._calendar.state(exchange, now)
+    def _refresh(self, window: Window, exchange: str) -> None:
+        state = self._calendar.state(exchange, self._now)
         window.is_open = state.is_open
         window.open = state.session_open
         window.close = state.session_close
         next_change = state.closes_at if state.is_open else state.opens_at
-        window.valid_until = min(now + 60.0, math.inf if next_change is None else next_change)
-        return window
+        window.valid_until = state.session_close if next_change is None else next_change
 
-    def _from_future(self, quote: Quote) -> None:
-        self._futures += 1
-        if self._futures >= WARN_AFTER_FUTURES:
-            self.clock_suspect = True
-        self._reject("stamp", quote.key)
+    # --- bad data -----------------------------------------------------------------------------------
+
+    def _reject_stamp(self, quote: Quote) -> None:
+        if quote.stamp > quote.received:
+            self._futures += 1
+            if self._futures >= WARN_AFTER_FUTURES:
+                self.clock_suspect = True
+            self._reject("stamp (future)", quote.key)
+        else:
+            self._reject("stamp", quote.key)
 
     def _reject(self, kind: str, key: str) -> None:
         """Count what does not get through, and log the first of each kind."""
         self.rejected[kind] += 1
         if self.rejected[kind] == 1:
             log.warning("refused a quote of %s: bad %s (further ones are only counted)", key, kind)
+
+
+def _tick(quote: Quote, base: float, state: PriceState) -> Tick:
+    opened, high, low, volume = quote.open, quote.high, quote.low, quote.volume
+    if opened is not None and not 0.0 < opened < _INFINITE:
+        opened = None
+    if high is not None and not 0.0 < high < _INFINITE:
+        high = None
+    if low is not None and not 0.0 < low < _INFINITE:
+        low = None
+    if volume is not None and not 0.0 <= volume < _INFINITE:
+        volume = None
+    return Tick(
+        quote.key, quote.price, (quote.price / base - 1.0) * 100.0, quote.stamp, quote.received, quote.source,
+        quote.simulated, state.freshness, state.delay, state.basis, state.previous_close, opened, high, low,
+        volume,
+    )  # fmt: skip

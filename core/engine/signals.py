@@ -20,10 +20,14 @@ _ROUNDING = 1e-9
 
 
 def daily_volatility(closes: Sequence[float]) -> float | None:
-    """The sample standard deviation of the daily log returns of `closes`, in percent; None if too few."""
-    if len(closes) < MIN_CLOSES:
+    """The sample standard deviation of the daily log returns of `closes`, in percent; None if too few.
+
+    Closes that cannot be prices are left out.
+    """
+    usable = [close for close in closes if 0.0 < close < math.inf]
+    if len(usable) < MIN_CLOSES:
         return None
-    returns = [math.log(b / a) * 100.0 for a, b in pairwise(closes)]
+    returns = [math.log(b / a) * 100.0 for a, b in pairwise(usable)]
     mean = sum(returns) / len(returns)
     return math.sqrt(sum((r - mean) ** 2 for r in returns) / (len(returns) - 1))
 
@@ -32,7 +36,8 @@ def confidence(move_pct: float, volatility_pct: float) -> float:
     """How unusual a move is for this instrument, in [0, 1]: erf(|move| / (volatility * sqrt 2)).
 
     That is the chance that a normally distributed daily move with this standard deviation is smaller: 0.68
-    at one standard deviation, 0.95 at two. It rises with the move and falls with the volatility.
+    at one standard deviation, 0.95 at two. It rises with the move and falls with the volatility. While an
+    instrument's daily volatility is not known, `SignalRule` takes half the threshold for it.
     """
     if volatility_pct <= 0.0:
         return 1.0 if move_pct else 0.0
@@ -43,15 +48,8 @@ class _Watch:
     """One instrument's reference and the prices at which it signals."""
 
     __slots__ = (
-        "basis_close",
-        "buy_at",
-        "cooled_at",
-        "reference",
-        "sell_at",
-        "session",
-        "signalled",
-        "volatility",
-    )
+        "basis_close", "buy_at", "fired_at", "reference", "sell_at", "session", "signalled", "volatility",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.reference = 0.0
@@ -60,7 +58,7 @@ class _Watch:
         self.session = math.nan
         self.basis_close: float | None = None
         self.signalled = False
-        self.cooled_at = -math.inf
+        self.fired_at = -math.inf
         self.volatility: float | None = None
 
 
@@ -92,7 +90,7 @@ class SignalRule:
             watch = self._watches[signal.key] = _Watch()
             watch.session = session
             watch.signalled = True
-            watch.cooled_at = signal.timestamp + self._cooldown
+            watch.fired_at = signal.timestamp
             self._refer(watch, signal.price)
 
     def set_volatility(self, key: str, volatility_pct: float | None) -> None:
@@ -104,16 +102,26 @@ class SignalRule:
         self._watches.clear()
 
     def check(self, tick: Tick, session: float, gap: float = 0.0) -> Signal | None:
-        """The signal that `tick` gives, if any. `session` names the price's session, `gap` is in seconds."""
+        """The signal that `tick` gives, if any. `session` names the price's session (negative: one that is
+        over), `gap` is in seconds. Ticks that may not signal leave no trace."""
+        freshness = tick.freshness
+        if tick.simulated:
+            if not self._trade_simulation:
+                return None
+        elif freshness is not Freshness.LIVE and freshness is not Freshness.DELAYED:
+            return None
+        if session < 0.0:
+            return None
         watch = self._watches.get(tick.key)
         if watch is None:
             watch = self._watch(tick.key)
         if session != watch.session or (not watch.signalled and tick.previous_close != watch.basis_close):
             self._start_session(watch, tick, session)
         price = tick.price
-        if watch.sell_at < price < watch.buy_at or not self._may_signal(tick):
+        if watch.sell_at < price < watch.buy_at:
             return None
-        if tick.received < watch.cooled_at:
+        # A clock that was set back must not prolong the pause, so it has a beginning too.
+        if watch.fired_at <= tick.received < watch.fired_at + self._cooldown:
             return None
         return self._fire(watch, tick, gap)
 
@@ -134,17 +142,12 @@ class SignalRule:
         watch.buy_at = price * self._up
         watch.sell_at = price * self._down
 
-    def _may_signal(self, tick: Tick) -> bool:
-        if tick.simulated:
-            return self._trade_simulation
-        return tick.freshness is Freshness.LIVE or tick.freshness is Freshness.DELAYED
-
     def _fire(self, watch: _Watch, tick: Tick, gap: float) -> Signal:
         reference = watch.reference
         move = (tick.price / reference - 1.0) * 100.0
         volatility = watch.volatility if watch.volatility is not None else self._threshold / 2.0
         watch.signalled = True
-        watch.cooled_at = tick.received + self._cooldown
+        watch.fired_at = tick.received
         self._refer(watch, tick.price)
         return Signal(
             key=tick.key, side=Side.BUY if move > 0 else Side.SELL, price=tick.price,

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+
+import msgspec
 
 from core.clock import Clock
 from core.feed.budget import RequestBudget
+from core.feed.closes import CloseMemory
 from core.feed.messages import FeedSink, InstrumentUnknown
 from core.model import FeedStatus, Instrument, Quote, SourceStatus
-
-SessionKey = Callable[[str], object]
-"""Names the current session of an exchange, so that a previous close is asked for once per session."""
+from core.sources.base import DailyCloses
 
 
 class FeedBoard:
-    """The shared state of one run of the feed, from start to stop."""
+    """The shared state of one run of the feed, from start to stop.
+
+    The sink is filled under the board's lock, so that nothing arrives there once `stop` has returned.
+    """
 
     def __init__(
         self,
         sink: FeedSink,
         clock: Clock,
         real_sources: Sequence[str],
-        session_of: SessionKey,
+        closes: CloseMemory,
         grace: float,
         *,
         chosen_simulation: bool,
@@ -30,13 +34,12 @@ class FeedBoard:
         self._sink = sink
         self._clock = clock
         self._real = tuple(real_sources)
-        self._session_of = session_of
+        self._closes = closes
         self._grace = grace
         self._chosen_simulation = chosen_simulation
         self._lock = threading.Lock()
         self._statuses: dict[str, SourceStatus] = {}
         self._budgets: dict[str, RequestBudget] = {}
-        self._closes: dict[str, object] = {}
         self._unknown: dict[str, set[str]] = {}
         self._last_real = clock.monotonic()
         self._stopped = False
@@ -56,15 +59,21 @@ class FeedBoard:
     def deliver(self, source: str, quotes: Sequence[Quote]) -> None:
         """Hand quotes to the engine, and note who has a previous close and a real price."""
         with self._lock:
-            if self._stopped:
+            if self._stopped or not quotes:
                 return
-            for quote in quotes:
-                if quote.previous_close is not None:
-                    self._closes[quote.key] = self._session_of(quote.key.partition(":")[0])
-            if quotes and source in self._real:
+            if source in self._real:
                 self._last_real = self._clock.monotonic()
-        if quotes:
+                for quote in quotes:
+                    if quote.previous_close is not None:
+                        self._closes.tell(quote.key)
             self._sink.put_quotes(quotes)
+
+    def deliver_daily(self, daily: DailyCloses) -> None:
+        """Hand daily closes to the engine."""
+        with self._lock:
+            if not self._stopped and daily.closes:
+                self._closes.tell(daily.key)
+                self._sink.put(daily)
 
     def report(self, status: SourceStatus) -> None:
         """Note how a source fares and tell the engine if that changes the picture."""
@@ -81,7 +90,7 @@ class FeedBoard:
             if status == self._last_status:
                 return
             self._last_status = status
-        self._sink.put(status)
+            self._sink.put(msgspec.structs.replace(status, updated=self._clock.time()))
 
     def mark_unknown(self, key: str, source: str) -> None:
         """Note that `source` does not know `key`; the engine hears of it once no source does."""
@@ -90,25 +99,36 @@ class FeedBoard:
             if source in deniers or self._stopped:
                 return
             deniers.add(source)
-            complete = deniers >= set(self._real)
-        if complete:
-            self._sink.put(InstrumentUnknown(key))
+            if deniers >= set(self._real):
+                self._sink.put(InstrumentUnknown(key))
 
     def is_unknown(self, key: str, source: str) -> bool:
         """Whether `source` said that it does not know `key`."""
         with self._lock:
             return source in self._unknown.get(key, ())
 
-    def needs_close(self, instrument: Instrument) -> bool:
-        """Whether nobody has told the instrument's previous close in this session."""
+    def close_is_urgent(self, instrument: Instrument, source: str) -> bool:
+        """Whether only `source` can tell the instrument's previous close, and has not done so."""
+        if self._closes.is_told(instrument) or not self._closes.may_ask(instrument):
+            return False
         with self._lock:
-            session = self._session_of(instrument.exchange)
-            return self._closes.get(instrument.key) != session
+            return not self._others_ok(source) or self._denied_elsewhere(instrument.key, source)
 
-    def note_close(self, instrument: Instrument) -> None:
-        """Do not ask for the previous close again in this session, whatever came of it."""
-        with self._lock:
-            self._closes[instrument.key] = self._session_of(instrument.exchange)
+    def wants_daily(self, instrument: Instrument) -> bool:
+        """Whether nobody has asked for the instrument's daily closes in this session."""
+        return self._closes.may_ask(instrument)
+
+    def begin_daily(self, instrument: Instrument) -> None:
+        """Somebody asks for the daily closes now, so that nobody else does."""
+        self._closes.begin(instrument)
+
+    def undo_daily(self, instrument: Instrument) -> None:
+        """The request was cut off because the feed stops."""
+        self._closes.undo(instrument)
+
+    def end_daily(self, instrument: Instrument) -> None:
+        """The provider has said what it knows of the daily closes."""
+        self._closes.done(instrument)
 
     def simulation_wanted(self) -> bool:
         """Whether every real source has been failing for longer than the grace time."""
@@ -117,13 +137,16 @@ class FeedBoard:
                 return False
             return self._clock.monotonic() - self._last_real > self._grace
 
-    def others_ok(self, source: str) -> bool:
+    def _others_ok(self, source: str) -> bool:
         """Whether another real source works, or has not yet had its first answer."""
-        with self._lock:
-            return any(
-                status.state in ("ok", "connecting") and status.name in self._real and status.name != source
-                for status in self._statuses.values()
-            )
+        return any(
+            status.state in ("ok", "connecting") and status.name in self._real and status.name != source
+            for status in self._statuses.values()
+        )
+
+    def _denied_elsewhere(self, key: str, source: str) -> bool:
+        """Whether every other real source does not know `key`."""
+        return self._unknown.get(key, set()) >= set(self._real) - {source}
 
     def _any_real_ok(self) -> bool:
         return any(self._statuses[name].state == "ok" for name in self._real if name in self._statuses)
@@ -145,6 +168,7 @@ class FeedBoard:
             return "running"
         if working:
             return "simulated"
-        if any(status.state == "connecting" for status in statuses):
-            return "connecting"
-        return "offline"
+        if any(status.state in ("failing", "blocked") for status in statuses):
+            connecting = any(s.state == "connecting" for s in statuses if s.name in self._real)
+            return "connecting" if connecting else "offline"
+        return "connecting"

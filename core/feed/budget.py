@@ -1,7 +1,7 @@
 """The spacing promise: one budget per provider, shared by everybody who asks that provider for anything.
 
 At least `spacing` seconds lie between any two requests to a provider, whoever makes them and however often
-the feed is stopped and started. Slots are handed out in the order of asking.
+the feed is stopped and started.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from core.errors import CancelledError
 
 WINDOW = 60.0
 """Seconds over which used requests are counted for the display."""
+MARGIN = 0.05
+"""Seconds added to the spacing: one request may take a little longer to leave than the next, and the promise
+is to hold at the provider's door."""
 
 
 class RequestBudget:
@@ -42,7 +45,7 @@ class RequestBudget:
         while True:
             with self._lock:
                 now = self._clock.monotonic()
-                pause = 0.0 if self._last is None else self._last + self._spacing - now
+                pause = self._pause(now)
                 if pause <= 0.0:
                     if stop.is_set():
                         raise CancelledError("the feed stops")
@@ -67,9 +70,12 @@ class RequestBudget:
     def next_free(self) -> float:
         """Seconds until a request may leave, 0 if now."""
         with self._lock:
-            if self._last is None:
-                return 0.0
-            return max(0.0, self._last + self._spacing - self._clock.monotonic())
+            return self._pause(self._clock.monotonic())
+
+    def _pause(self, now: float) -> float:
+        if self._last is None or self._spacing <= 0.0:
+            return 0.0
+        return max(0.0, self._last + self._spacing + MARGIN - now)
 
 
 class BudgetRegistry:

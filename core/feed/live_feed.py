@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 
 from core.clock import Clock
 from core.config import Config
-from core.feed.board import FeedBoard, SessionKey
+from core.feed.board import FeedBoard
 from core.feed.budget import BudgetRegistry
+from core.feed.closes import CloseMemory, SessionKey
 from core.feed.messages import FeedSink
 from core.feed.runner import SourceRunner
 from core.model import FeedStatus, Instrument
@@ -36,9 +37,12 @@ class LiveFeed:
         self._budgets = budgets
         self._create_source = create_source
         self._auto_order = auto_order
-        self._session_of = session_of
+        self._closes = CloseMemory(session_of)
         self._board: FeedBoard | None = None
         self._runners: list[SourceRunner] = []
+        self._watched: tuple[Instrument, ...] = ()
+        self._most = 0
+        self._next_look = 0.0
         self._ending: list[SourceRunner] = []
 
     @property
@@ -52,18 +56,32 @@ class LiveFeed:
             return
         names = self._source_names(config)
         real = [name for name in names if name != "simulation"]
-        self._board = FeedBoard(
-            self._sink, self._clock, real, self._session_of,
+        board = FeedBoard(
+            self._sink, self._clock, real, self._closes,
             grace=-1.0 if not real else config.real_time.stale_after_sec, chosen_simulation=not real,
         )  # fmt: skip
-        watched = tuple(instruments)[: config.real_time.max_live_symbols]
-        self._runners = [self._runner(name, config, watched, self._board) for name in names]
-        self._board.publish()
+        self._most = config.real_time.max_live_symbols
+        self._watched = self._first(instruments)
+        self._runners = self._make_runners(names, config, board)
+        self._board = board
+        board.publish()
         for runner in self._runners:
             runner.start()
 
+    def watch(self, instruments: Sequence[Instrument]) -> None:
+        """Ask for these instruments from now on, new ones first; the threads go on."""
+        watched = self._first(instruments)
+        if self.running and watched != self._watched:
+            self._watched = watched
+            for runner in self._runners:
+                runner.watch(watched)
+
     def tick(self) -> None:
-        """Once a second: refresh what the status says of the budget, forget threads that have ended."""
+        """After each batch: once a second refresh the budget's figures, forget threads that have ended."""
+        now = self._clock.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + 1.0
         self._ending = [runner for runner in self._ending if runner.is_alive()]
         if self._board is not None:
             self._board.publish()
@@ -71,13 +89,12 @@ class LiveFeed:
     def stop(self) -> None:
         """Stop polling; returns at once, late answers are ignored. Idempotent."""
         if self._board is not None:
-            self._end_runners()
-            self._sink.put(FeedStatus(state="stopped"))
+            self.halt()
+            self._sink.put(FeedStatus(state="stopped", updated=self._clock.time()))
 
-    def restart(self, config: Config, instruments: Sequence[Instrument]) -> None:
-        """Poll other instruments, or by another configuration, from now on."""
-        self._end_runners()
-        self.start(config, instruments)
+    def forget_closes(self) -> None:
+        """The engine has forgotten all prices: ask for previous closes anew."""
+        self._closes.keep_only(())
 
     def close(self) -> None:
         """Stop and wait for the threads, `JOIN_SECONDS` at most in all."""
@@ -88,7 +105,8 @@ class LiveFeed:
                 runner.join(max(0.0, deadline - time.monotonic()))
         self._ending = [runner for runner in self._ending if runner.is_alive()]
 
-    def _end_runners(self) -> None:
+    def halt(self) -> None:
+        """As `stop`, without telling: the feed is about to go on by another configuration."""
         if self._board is not None:
             self._board.stop()
             self._board = None
@@ -99,20 +117,35 @@ class LiveFeed:
 
     def _source_names(self, config: Config) -> list[str]:
         chosen = config.real_time.live_data_source
-        names = list(self._auto_order(config)) if chosen == "auto" else [chosen]
+        names: list[str] = list(self._auto_order(config)) if chosen == "auto" else [chosen]
         if config.real_time.allow_simulation and "simulation" not in names:
             names.append("simulation")
         return names
 
-    def _runner(
-        self, name: str, config: Config, watched: Sequence[Instrument], board: FeedBoard
-    ) -> SourceRunner:
-        source = self._create_source(name, config, self._clock)
+    def _first(self, instruments: Sequence[Instrument]) -> tuple[Instrument, ...]:
+        """As many as may be asked for."""
+        watched = tuple(instruments)[: self._most]
+        self._closes.keep_only(instrument.key for instrument in instruments)
+        return watched
+
+    def _make_runners(self, names: Sequence[str], config: Config, board: FeedBoard) -> list[SourceRunner]:
+        """One per source, all or none."""
+        sources: list[PolledSource] = []
+        try:
+            for name in names:
+                sources.append(self._create_source(name, config, self._clock))
+        except BaseException:
+            for source in sources:
+                source.close()
+            raise
+        return [self._runner(source, config, board) for source in sources]
+
+    def _runner(self, source: PolledSource, config: Config, board: FeedBoard) -> SourceRunner:
         budget = self._budgets.of(source.provider)
         if source.min_spacing > 0:
             budget.set_spacing(max(config.real_time.poll_interval_sec, source.min_spacing))
-        board.add_source(name, budget)
+        board.add_source(source.name, budget)
         return SourceRunner(
-            source, watched, budget, board, self._sink, self._clock,
+            source, self._watched, budget, board, self._clock,
             interval=config.real_time.update_interval_ms / 1000, jitter=random.Random(),
         )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+from collections import deque
 from collections.abc import Sequence
 
 from core.clock import Clock
@@ -12,7 +13,7 @@ from core.errors import BadDataError, CancelledError, RateLimitedError, SourceEr
 from core.feed.backoff import RATE_LIMIT_PAUSE, delay_after
 from core.feed.board import FeedBoard
 from core.feed.budget import RequestBudget
-from core.feed.messages import FeedSink
+from core.i18n import tr
 from core.model import Instrument, Quote, SourceStatus
 from core.sources.base import PolledSource
 
@@ -22,6 +23,13 @@ IDLE = 1.0
 """Seconds between two looks when there is nothing to ask for."""
 BAD_ANSWERS = 3
 """So many unusable answers in a row count as a failure of the whole source."""
+LEISURE = 6
+"""Every so many requests one may ask for daily closes that are not urgent (they tell the volatility)."""
+LONGEST_PAUSE = 3600.0
+"""Seconds; a provider that asks for a longer rest is tried again after this all the same."""
+MOST_BUGS = 100
+OLD_NEWS = 3600.0
+"""Seconds; a price further behind tells that a market is closed, not how late the source is."""
 
 
 class SourceRunner(threading.Thread):
@@ -29,23 +37,29 @@ class SourceRunner(threading.Thread):
 
     def __init__(
         self, source: PolledSource, instruments: Sequence[Instrument], budget: RequestBudget,
-        board: FeedBoard, sink: FeedSink, clock: Clock, *, interval: float, jitter: random.Random,
+        board: FeedBoard, clock: Clock, *, interval: float, jitter: random.Random,
     ) -> None:  # fmt: skip
         super().__init__(name=f"feed-{source.name}", daemon=True)
         self._source = source
         self._budget = budget
         self._board = board
-        self._sink = sink
         self._clock = clock
         self._interval = interval
         self._jitter = jitter
         self._stop_event = threading.Event()
-        self._instruments = tuple(instruments)
-        self._turn = 0
+        self._wanted = tuple(instruments)
+        self._watched: tuple[Instrument, ...] = ()
+        self._queue: deque[Instrument] = deque()
         self._priced: set[str] = set()
+        self._requests = 0
+        self._bugs: set[str] = set()
         self._failures = 0
         self._bad = 0
-        self._status = SourceStatus(name=source.name, state="connecting")
+        self._lag: float | None = None
+
+    def watch(self, instruments: Sequence[Instrument]) -> None:
+        """From any thread: ask for these from the next turn on, for new ones first."""
+        self._wanted = tuple(instruments)
 
     def stop(self) -> None:
         """Ask the thread to end; returns at once, the thread follows within 2 s."""
@@ -59,79 +73,98 @@ class SourceRunner(threading.Thread):
                 self._one_turn()
         except CancelledError:
             pass
-        except Exception:
-            log.exception("the source %s broke", self._source.name)
-            self._report("failing", error="internal error, see the log")
         finally:
             self._source.close()
 
     def _one_turn(self) -> None:
-        if self._source.simulated and not self._may_simulate():
+        """One request, and the rest after it if it failed. Raises `CancelledError` when it is time to end."""
+        if self._source.simulated and not self._board.simulation_wanted():
             self._report("idle")
             self._pause(IDLE)
             return
         batch = self._next_batch()
         if not batch:
+            self._report("ok" if self._watched else "idle")
             self._pause(IDLE)
             return
         try:
-            if self._wants_close(batch[0]):
-                self._fetch_close(batch[0])
+            self._requests += 1
+            daily = self._daily_due(batch[0])
+            if daily is not None:
+                self._fetch_daily(daily)
             else:
+                self._queue.rotate(-len(batch))
                 self._fetch_prices(batch)
         except CancelledError:
             if self._stop_event.is_set():
                 raise
-            self._failed("the request took too long")
+            self._failed(tr("engine.source_slow", source=self._source.name))
         except UnknownSymbolError as error:
             self._board.mark_unknown(error.key, self._source.name)
             self._succeeded()
         except RateLimitedError as error:
             pause = error.retry_after if error.retry_after is not None else RATE_LIMIT_PAUSE
-            self._failed(str(error), state="blocked", pause=max(pause, self._budget.spacing))
+            pause = min(max(pause, self._budget.spacing), LONGEST_PAUSE)
+            self._failed(str(error), state="blocked", pause=pause)
         except BadDataError as error:
             self._bad_answer(batch, error)
         except SourceError as error:
             self._failed(str(error))
-
-    def _may_simulate(self) -> bool:
-        return self._board.simulation_wanted()
+        except Exception as bug:  # noqa: BLE001 - logged; what is wrong with one answer may be right in the next
+            self._broke(bug)
 
     def _next_batch(self) -> list[Instrument]:
         """The next `batch_size` instruments in turn, without those that the source does not know."""
-        known = [i for i in self._instruments if not self._board.is_unknown(i.key, self._source.name)]
-        if not known:
-            return []
-        size = min(self._source.batch_size, len(known))
-        start = self._turn % len(known)
-        batch = (known + known)[start : start + size]
-        self._turn = (start + size) % len(known)
-        return batch
+        if self._wanted is not self._watched:
+            self._take_wanted()
+        self._queue = deque(i for i in self._queue if not self._board.is_unknown(i.key, self._source.name))
+        return [self._queue[index] for index in range(min(self._source.batch_size, len(self._queue)))]
 
-    def _wants_close(self, instrument: Instrument) -> bool:
-        """Whether to ask for the previous close now: only after a price, and if nobody else can tell it."""
-        return (
-            not self._source.simulated
-            and self._source.batch_size == 1
-            and instrument.key in self._priced
-            and self._board.needs_close(instrument)
-            and not self._board.others_ok(self._source.name)
+    def _take_wanted(self) -> None:
+        before, self._watched = set(self._watched), self._wanted
+        wanted = set(self._watched)
+        self._queue = deque(
+            [i for i in self._watched if i not in before] + [i for i in self._queue if i in wanted]
         )
+        self._priced &= {instrument.key for instrument in wanted}
+
+    def _daily_due(self, instrument: Instrument) -> Instrument | None:
+        """For whom to ask daily closes now instead of prices: at once if a price lacks its previous close and
+        nobody else can tell it, else at leisure, once per session."""
+        if self._source.simulated:
+            return None
+        name = self._source.name
+        if instrument.key in self._priced and self._board.close_is_urgent(instrument, name):
+            return instrument
+        if self._requests % LEISURE:
+            return None
+        return next((i for i in self._queue if i.key in self._priced and self._board.wants_daily(i)), None)
 
     def _gate(self) -> None:
         self._budget.wait_for_slot(self._stop_event)
 
-    def _fetch_close(self, instrument: Instrument) -> None:
-        self._board.note_close(instrument)
-        daily = self._source.daily_closes(instrument, self._gate)
-        if not self._stop_event.is_set() and daily.closes:
-            self._sink.put(daily)
+    def _fetch_daily(self, instrument: Instrument) -> None:
+        self._board.begin_daily(instrument)
+        try:
+            daily = self._source.daily_closes(instrument, self._gate)
+        except (BadDataError, UnknownSymbolError):
+            self._board.end_daily(instrument)
+            raise
+        except CancelledError:
+            if self._stop_event.is_set():
+                self._board.undo_daily(instrument)
+            raise
+        self._board.end_daily(instrument)
+        self._board.deliver_daily(daily)
         self._succeeded()
 
     def _fetch_prices(self, batch: Sequence[Instrument]) -> None:
         quotes = self._source.fetch(batch, self._gate)
-        for key in self._unknown_in(batch, quotes):
+        unknown = self._unknown_in(batch, quotes)
+        for key in unknown:
             self._board.mark_unknown(key, self._source.name)
+        if not quotes and not unknown:
+            raise BadDataError(tr("engine.source_empty", source=self._source.name))
         self._priced.update(quote.key for quote in quotes)
         self._board.deliver(self._source.name, quotes)
         self._succeeded(quotes)
@@ -150,11 +183,25 @@ class SourceRunner(threading.Thread):
         log.warning("%s: unusable answer for %s: %s", self._source.name, batch[0].key, error)
         if self._bad >= BAD_ANSWERS or self._source.batch_size > 1:
             self._failed(str(error))
+        elif self._source.min_spacing == 0:
+            self._pause(self._interval)
+
+    def _broke(self, bug: Exception) -> None:
+        """Our bug, or a library's: its traceback goes into the log once, and the source is tried again."""
+        text = f"{type(bug).__name__}: {bug}"
+        log.log(logging.WARNING if text in self._bugs else logging.ERROR, "the source %s broke: %s",
+                self._source.name, text, exc_info=None if text in self._bugs else bug)  # fmt: skip
+        if len(self._bugs) < MOST_BUGS:
+            self._bugs.add(text)
+        self._failed(tr("engine.source_broke", source=self._source.name, error=text))
 
     def _succeeded(self, quotes: Sequence[Quote] = ()) -> None:
+        """Back to normal; the lag is that of the newest price, as others may just trade seldom."""
         self._failures = self._bad = 0
-        lag = max((self._clock.time() - q.stamp - q.span for q in quotes), default=None)
-        self._report("ok", lag=None if lag is None else max(0.0, lag))
+        now = self._clock.time()
+        lag = min((now - min(now, quote.stamp + quote.span) for quote in quotes), default=self._lag)
+        self._lag = lag if lag is not None and lag < OLD_NEWS else None
+        self._report("ok")
 
     def _failed(self, error: str, *, state: str = "failing", pause: float | None = None) -> None:
         self._failures += 1
@@ -165,15 +212,12 @@ class SourceRunner(threading.Thread):
         self._report(state, error=error, next_try=self._clock.time() + pause)
         self._pause(pause)
 
-    def _report(
-        self, state: str, *, error: str = "", next_try: float | None = None, lag: float | None = None
-    ) -> None:
-        self._status = SourceStatus(
+    def _report(self, state: str, *, error: str = "", next_try: float | None = None) -> None:
+        self._board.report(SourceStatus(
             name=self._source.name, state=state, last_error=error, next_try=next_try,
-            lag=self._status.lag if lag is None else round(lag, 1),
-            requests=self._budget.used(), failures=self._failures,
-        )  # fmt: skip
-        self._board.report(self._status)
+            lag=None if self._lag is None else round(self._lag, 1), requests=self._budget.used(),
+            failures=self._failures,
+        ))  # fmt: skip
 
     def _pause(self, seconds: float) -> None:
         if self._clock.wait(self._stop_event, seconds):

@@ -18,7 +18,7 @@ class Frame(msgspec.Struct, frozen=True):
 
 
 class Mailbox:
-    """Filled by the engine's thread, emptied by the window's; `on_first` is called when it stops being empty."""
+    """Filled by the engine's thread, emptied by the window's; `on_first` is called when it fills."""
 
     def __init__(self, on_first: Callable[[], None]) -> None:
         self._on_first = on_first

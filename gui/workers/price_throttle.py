@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 from core.model import Tick
 
@@ -20,18 +22,16 @@ class PriceThrottle:
         self._waiting: dict[str, Tick] = {}
         self._names: dict[str, str] = {}
 
-    def name_by_symbol(self, keys: tuple[str, ...]) -> None:
+    def name_by_symbol(self, keys: Sequence[str]) -> None:
         """Use the bare symbol where it is unique among `keys`, else the full key."""
-        symbols = [key.partition(":")[2] for key in keys]
-        self._names = {
-            key: key if symbols.count(symbol) > 1 else symbol
-            for key, symbol in zip(keys, symbols, strict=True)
-        }
+        symbols = {key: key.partition(":")[2] for key in keys}
+        times = Counter(symbols.values())
+        self._names = {key: key if times[symbol] > 1 else symbol for key, symbol in symbols.items()}
 
     def put(self, tick: Tick) -> None:
         """Emit now if the symbol has rested long enough, else remember the tick for `flush`."""
         now = self._monotonic()
-        if now - self._emitted.get(tick.key, -self.interval) >= self.interval:
+        if now - self._emitted.get(tick.key, -math.inf) >= self.interval:
             self._waiting.pop(tick.key, None)
             self._send(tick, now)
         else:
@@ -43,6 +43,12 @@ class PriceThrottle:
         due = [key for key in self._waiting if now - self._emitted[key] >= self.interval]
         for key in due:
             self._send(self._waiting.pop(key), now)
+
+    def finish(self) -> None:
+        """Emit all that waits, rested or not: nothing more will come."""
+        now = self._monotonic()
+        while self._waiting:
+            self._send(self._waiting.popitem()[1], now)
 
     def next_due(self) -> float | None:
         """Seconds until `flush` has something to do, None if nothing waits."""

@@ -8,6 +8,7 @@ with an immutable value.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,10 +27,11 @@ from core.commands import (
     TradesChanged,
 )
 from core.config import Config
-from core.config_file import as_config
+from core.config_file import parse_config
 from core.engine.engine import StoreFactory
 from core.engine.loop import LONGEST_WAIT, EngineLoop
-from core.errors import WorldError
+from core.errors import SwingHunterError
+from core.feed.budget import PROCESS_BUDGETS, BudgetRegistry
 from core.feed.live_feed import SourceFactory
 from core.feed.messages import InstrumentUnknown
 from core.i18n import tr
@@ -44,6 +46,8 @@ from gui.workers.price_throttle import PriceThrottle
 log = logging.getLogger(__name__)
 
 JOIN_MS = 2500
+LAST_WORD = 0.25
+"""Seconds at most for which the end waits, so that the latest prices come out and not too soon either."""
 FORWARDED = (
     Signal, PortfolioSnapshot, FeedStatus, Notice, PositionsChanged, TradesChanged, History, CommandResult,
     InstrumentsChanged, InstrumentUnknown,
@@ -58,12 +62,23 @@ def memory_store(_config: Config) -> Store:
     return MemoryStore()
 
 
+def _as_config(config: Config | Mapping[str, Any] | None) -> Config:
+    if isinstance(config, Config):
+        return config
+    return parse_config(config) if config else Config()
+
+
+def _as_instrument(symbol: str | Instrument, exchange: str) -> Instrument:
+    return symbol if isinstance(symbol, Instrument) else parse_instrument(symbol, exchange)
+
+
 class WebSocketWorker(QThread):
     """Runs the engine: `start()` it, or `moveToThread` it and call `run` there.
 
     `symbols` are "ASELS" (on the configured exchange), "NASDAQ:AAPL" or `Instrument` values; `config` is a
     `Config` or a mapping in the shape of `swing_config.json`. With `autostart` the feed starts at once,
-    otherwise with `start_feed`. Every signal is emitted from the engine's thread.
+    otherwise with `start_feed`. Every signal is emitted from the engine's thread. One that was stopped may be
+    started again. Raises `ConfigError` or `InputError` for what cannot be worked with.
     """
 
     price_updated = pyqtSignal(str, float, float)
@@ -88,13 +103,19 @@ class WebSocketWorker(QThread):
         clock: Clock | None = None,
         autostart: bool = True,
         source_factory: SourceFactory = create_source,
+        budgets: BudgetRegistry = PROCESS_BUDGETS,
     ) -> None:
         super().__init__()
-        self._config = as_config(config)
-        self._instruments = tuple(parse_instrument(s, self._config.exchange) for s in symbols)
+        self._config = _as_config(config)
+        self._instruments = tuple(_as_instrument(symbol, self._config.exchange) for symbol in symbols)
         self._clock = clock or SystemClock()
         self._autostart = autostart
-        self._loop = EngineLoop(self._config, open_store, self._clock, create_source=source_factory)
+        self._loop = EngineLoop(
+            self._config, open_store, self._clock, create_source=source_factory, budgets=budgets
+        )
+        self._ended: threading.Event | None = None
+        """Set when the last `run` that has begun ends."""
+        self._thread_id = 0
         self._mailbox = Mailbox(self.frame_waiting.emit)
         self._throttle = PriceThrottle(
             self._config.real_time.update_interval_ms / 1000, self._clock.monotonic, self.price_updated.emit
@@ -122,30 +143,58 @@ class WebSocketWorker(QThread):
         return self._mailbox.take()
 
     def stop(self) -> None:
-        """End feed, engine and storage, in this order, and wait for the thread, 2.5 s at most. Idempotent."""
+        """End feed, engine and storage, in this order, and wait for that, 2.5 s at most. Idempotent."""
         self._loop.stop()
-        if self.isRunning() and QThread.currentThread() is not self and not self.wait(JOIN_MS):
+        if self._runs_here:
+            return
+        if self.isRunning():
+            ended = self.wait(JOIN_MS)
+        else:
+            ended = self._ended is None or self._ended.wait(JOIN_MS / 1000)
+        if not ended:
             log.error("the engine's thread did not end within %d ms", JOIN_MS)
+
+    def start(self, priority: QThread.Priority = QThread.InheritPriority) -> None:
+        """Run in a thread of its own, also after a `stop`; does nothing while it runs."""
+        if not self.isRunning():
+            self._loop.rearm()
+        super().start(priority)
 
     # --- in the engine's thread ---------------------------------------------------------------------
 
     @pyqtSlot()
     def run(self) -> None:
         """Work until `stop`; whatever goes wrong is logged and told by `error_occurred`, never raised."""
+        ended = self._ended = threading.Event()
+        self._thread_id = threading.get_ident()
         try:
             self._loop.open()
-        except WorldError as error:
-            self._report_end(str(error))
-            self._loop.close()
-            return
-        try:
             self._work()
+        except SwingHunterError as error:
+            log.error("the engine cannot work: %s", error)
+            self._report_end(str(error))
         except Exception as bug:
             log.exception("the engine broke")
             self._report_end(tr("engine.internal", error=f"{type(bug).__name__}: {bug}"))
         finally:
+            self._close()
+            self._thread_id = 0
+            ended.set()
+
+    def _close(self) -> None:
+        try:
             self._loop.close()
-            self._set_connected(False)
+        except Exception:
+            log.exception("the engine did not close cleanly")
+        due = self._throttle.next_due()
+        if due is not None:
+            self._clock.wait(threading.Event(), min(due, LAST_WORD))
+            self._throttle.finish()
+        self._set_connected(False)
+
+    @property
+    def _runs_here(self) -> bool:
+        return self._thread_id == threading.get_ident()
 
     def _work(self) -> None:
         if self._instruments:
@@ -154,6 +203,7 @@ class WebSocketWorker(QThread):
             self.post(StartFeed())
         while not self._loop.stopping:
             messages, quotes = self._receive_tick()
+            self._throttle.interval = self._loop.engine.config.real_time.update_interval_ms / 1000
             self._wants_prices = self.receivers(self.price_updated) > 0
             self._wants_ticks = self.receivers(self.tick_received) > 0
             self._loop.process(messages, quotes, self._process_tick)
@@ -219,7 +269,8 @@ class WebSocketWorker(QThread):
             self.error_occurred.emit(tr(notice.key, **notice.params))
 
     def _on_instruments(self, event: InstrumentsChanged) -> None:
-        self._throttle.name_by_symbol(tuple(instrument.key for instrument in event.instruments))
+        self._instruments = event.instruments
+        self._throttle.name_by_symbol([instrument.key for instrument in event.instruments])
 
     def _set_connected(self, connected: bool) -> None:
         if connected is not self._connected:

@@ -37,6 +37,9 @@ class Actions(QObject):
             self._add(view, name, f"Ctrl+{number}", self._zone(name))
         self._add(view, "filter", "Ctrl+F", window.desk.ticker.focus_filter)
         view.addSeparator()
+        self._add(view, "move_panels", "", lambda: window.docks.set_locked(not unlock.isChecked()))
+        unlock = self._named["move_panels"]
+        unlock.setCheckable(True)
         self._add(view, "reset_layout", "", window.docks.arrange)
         self._add(self._menu("menu_help"), "about", "F1", self._about)
 

@@ -36,9 +36,7 @@ class Alerts(QObject):
         """Make the manager; idempotent."""
         if self._manager is not None:
             return
-        self._manager = NotificationManager(
-            self._config, parent=self, window=self._window, demo=self._demo
-        )
+        self._manager = NotificationManager(self._config, parent=self, window=self._window, demo=self._demo)
         self._manager.delivery_changed.connect(self.delivered)
         while self._waiting:
             self._waiting.popleft()(self._manager)

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from PyQt5.QtCore import QByteArray, QSettings, Qt
+from PyQt5.QtCore import QByteArray, QSettings, QSize, Qt
 from PyQt5.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 from core.i18n import tr
@@ -23,6 +23,18 @@ LEFT_WIDTH = 340
 LAYOUT_FILE = "window.ini"
 
 
+class _NoTitleBar(QWidget):
+    """Takes no room; a plain empty widget would ask for minus one pixel."""
+
+    def sizeHint(self) -> QSize:
+        """See Qt."""
+        return QSize(0, 0)
+
+    def minimumSizeHint(self) -> QSize:
+        """See Qt."""
+        return QSize(0, 0)
+
+
 class Docks:
     """Makes docks, puts them into their places, stores and restores them."""
 
@@ -31,6 +43,8 @@ class Docks:
         self._file = None if data_dir is None else data_dir / LAYOUT_FILE
         self._docks: dict[str, QDockWidget] = {}
         window.setDockNestingEnabled(True)
+        window.setAnimated(False)
+        self._locked = True
         window.setTabPosition(Qt.AllDockWidgetAreas, _north())
 
     def add(self, name: str, widget: QWidget) -> QDockWidget:
@@ -38,8 +52,25 @@ class Docks:
         dock = QDockWidget(tr(f"window.{name}"), self._window)
         dock.setObjectName(f"dock_{name}")
         dock.setWidget(widget)
+        dock.topLevelChanged.connect(lambda _floating: self._set_title_bar(dock))
         self._docks[name] = dock
+        self._set_title_bar(dock)
         return dock
+
+    def set_locked(self, locked: bool) -> None:
+        """Locked, docks have no title bars to drag them by, which leaves more room; their tabs name them."""
+        self._locked = locked
+        for dock in self._docks.values():
+            self._set_title_bar(dock)
+
+    def _set_title_bar(self, dock: QDockWidget) -> None:
+        bare = self._locked and not dock.isFloating()
+        if bare == (dock.titleBarWidget() is not None):
+            return
+        old = dock.titleBarWidget()
+        dock.setTitleBarWidget(_NoTitleBar() if bare else None)
+        if old is not None:
+            old.deleteLater()
 
     def __getitem__(self, name: str) -> QDockWidget:
         return self._docks[name]
@@ -51,10 +82,10 @@ class Docks:
             dock.setFloating(False)
             dock.show()
         window.addDockWidget(Qt.LeftDockWidgetArea, self["live_prices"])
-        window.tabifyDockWidget(self["live_prices"], self["symbols"])
         window.addDockWidget(Qt.RightDockWidgetArea, self["positions"])
-        window.tabifyDockWidget(self["positions"], self["trades"])
         window.splitDockWidget(self["positions"], self["signals"], Qt.Vertical)
+        window.tabifyDockWidget(self["live_prices"], self["symbols"])
+        window.tabifyDockWidget(self["positions"], self["trades"])
         window.tabifyDockWidget(self["signals"], self["notifications"])
         window.tabifyDockWidget(self["notifications"], self["log"])
         for name in ("live_prices", "positions", "signals"):

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.sources.registry import create_source
 from PyQt5.QtCore import QEvent, Qt, QTimer, pyqtSignal
 from PyQt5.QtGui import QCloseEvent, QShowEvent
 from PyQt5.QtWidgets import QMainWindow, QVBoxLayout, QWidget
@@ -22,6 +21,7 @@ from core.i18n import set_language, tr
 from core.market_calendar import MarketCalendar
 from core.model import FeedStatus, Notice, PortfolioSnapshot, signal_from_payload
 from core.session import ConfigStore
+from core.sources.registry import create_source
 from gui.data.state_manager import StateManager
 from gui.main_window.actions import Actions
 from gui.main_window.alerts import Alerts
@@ -74,7 +74,7 @@ class MainWindow(QMainWindow):
         self.alerts = Alerts(self._config, self, demo=demo)
         self.settings = SettingsFlow(self._config, config_store, self)
         self.control_bar = ControlBar(self._config.exchange, MarketCalendar(self._config.extra_closures))
-        self.money_bar = MoneyBar()
+        self.money_bar = MoneyBar(self._config.exchange)
         self.notice_bar = NoticeBar()
         self.docks = Docks(self, data_dir)
         self.actions_ = Actions(self)
@@ -207,6 +207,7 @@ class MainWindow(QMainWindow):
         old, self._config = self._config, config
         self.settings.push_to(self.link, self.desk, self.alerts, old, config)
         self.control_bar.set_market(config.exchange, MarketCalendar(config.extra_closures))
+        self.money_bar.set_exchange(config.exchange)
         self._every_second()
 
     def _set_scanning(self, scanning: bool) -> None:

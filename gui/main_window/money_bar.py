@@ -7,6 +7,7 @@ from datetime import datetime
 from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QHBoxLayout, QLabel, QWidget
 
+from core.exchanges import exchange_of
 from core.i18n import format_number, format_percent, tr
 from core.model import CurrencyTotal, FeedStatus, PortfolioSnapshot
 from gui import theme
@@ -15,8 +16,9 @@ from gui import theme
 class MoneyBar(QWidget):
     """Totals per currency, how many of them rest on stale prices, the last event, the connection."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, exchange: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._zone = exchange_of(exchange).zone
         self.setProperty("role", "panel")
         self.setAttribute(Qt.WA_StyledBackground)
         self._snapshot: PortfolioSnapshot | None = None
@@ -50,10 +52,14 @@ class MoneyBar(QWidget):
         """Note when something last arrived (Unix seconds)."""
         self._last_event = now
 
+    def set_exchange(self, code: str) -> None:
+        """Show times in the zone of this exchange."""
+        self._zone = exchange_of(code).zone
+
     def refresh(self) -> None:
         """Once a second: the time of the last event."""
         if self._last_event:
-            time = datetime.fromtimestamp(self._last_event).astimezone().strftime("%H:%M:%S")
+            time = datetime.fromtimestamp(self._last_event, self._zone).strftime("%H:%M:%S")
             self._event.setText(tr("window.last_event", time=time))
 
     def retranslate(self) -> None:

@@ -34,6 +34,10 @@ def _dispatch(options: Options) -> int:
         set_language("auto")
         print(tr("cli.no_display"), flush=True)
         options = options._replace(mode="headless", headless=True)
+    return _run_mode(options)
+
+
+def _run_mode(options: Options) -> int:
     if options.mode == "desktop":
         from gui.app import run_desktop
 

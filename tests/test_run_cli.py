@@ -1,0 +1,183 @@
+"""The command line: what it accepts, what it says to the rest, and where it leads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bootstrap.environment import CODE_DIR
+from cli import main as cli_main
+from cli.arguments import Options, parse
+from core.config import Problem
+from core.errors import ConfigError, StorageError
+
+
+@pytest.fixture
+def turkish(monkeypatch):
+    monkeypatch.setenv("LC_ALL", "tr_TR.UTF-8")
+
+
+@pytest.fixture(autouse=True)
+def english(monkeypatch):
+    monkeypatch.setenv("LC_ALL", "C")
+
+
+@pytest.fixture
+def led_to(monkeypatch):
+    """Where the dispatch leads, instead of going there."""
+    seen: list[Options] = []
+
+    def go(options: Options) -> int:
+        seen.append(options)
+        return 0
+
+    monkeypatch.setattr(cli_main, "_run_mode", go)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("line", "options"),
+    [
+        ("", Options()),
+        ("--demo --for 3", Options(demo=True, duration=3.0)),
+        ("--headless", Options(mode="headless", headless=True)),
+        (
+            "--config a.json --data-dir=b",
+            Options(config_path=Path("a.json"), data_dir=Path("b")),
+        ),
+        ("bench", Options(mode="bench")),
+        ("bench engine table", Options(mode="bench", names=("engine", "table"))),
+        ("doctor --offline", Options(mode="doctor", offline=True)),
+        (
+            "test tests/test_websocket.py -k x",
+            Options(mode="test", names=("tests/test_websocket.py", "-k", "x")),
+        ),
+    ],
+)
+def test_what_is_accepted(line, options):
+    assert parse(line.split()) == options
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("--hedless", "Not understood: --hedless (did you mean --headless?)"),
+        ("dcotor", "Not understood: dcotor (did you mean doctor?)"),
+        ("xyz", "Not understood: xyz"),
+        ("doctor now", "Not understood: now"),
+        ("serve", "The status server (serve) is not part of this version yet."),
+        ("--demo test", "Put the word test first"),
+        ("--for", "--for needs a value after it."),
+        ("--for soon", "--for needs a positive number of seconds, not soon"),
+        ("--for -1", "--for needs a"),
+        ("--for nan", "--for needs a positive number of seconds, not nan"),
+        ("--demo=yes", "--demo takes no value."),
+        ("--config=", "An empty path was given."),
+    ],
+)
+def test_what_is_refused_gets_one_sentence_and_code_2(line, sentence, capsys):
+    with pytest.raises(SystemExit) as ended:
+        parse(line.split())
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(sentence)
+    assert "usage" not in said
+    assert len(said.splitlines()) == 2
+
+
+def test_refusals_and_help_are_in_turkish_too(turkish, capsys):
+    with pytest.raises(SystemExit):
+        parse(["--hedless"])
+    assert "şunu mu demek istediniz: --headless?" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        parse(["--help"])
+    assert ended.value.code == 0
+    assert "simüle piyasa" in capsys.readouterr().out
+
+
+def test_without_a_display_it_says_so_and_goes_headless(led_to, monkeypatch, capsys):
+    monkeypatch.setattr(cli_main, "has_display", lambda: False)
+    assert cli_main.main(["--demo"]) == 0
+    assert led_to == [Options(mode="headless", headless=True, demo=True)]
+    assert capsys.readouterr().out.count("\n") == 1
+
+
+def test_with_a_display_it_goes_to_the_window(led_to, monkeypatch):
+    monkeypatch.setattr(cli_main, "has_display", lambda: True)
+    assert cli_main.main([]) == 0
+    assert led_to == [Options()]
+
+
+def failing(error: BaseException):
+    def fail(_options: Options) -> int:
+        raise error
+
+    return fail
+
+
+def test_ctrl_c_is_a_clean_end(monkeypatch):
+    monkeypatch.setattr(cli_main, "_run_mode", failing(KeyboardInterrupt()))
+    assert cli_main.main(["--headless"]) == 0
+
+
+def test_a_broken_configuration_shows_all_its_problems_and_ends_with_code_2(monkeypatch, capsys):
+    problems = [Problem("theme", '"drak"', '"dark" or "light"', '"dark"'), Problem("symbols", "3", "a list")]
+    monkeypatch.setattr(cli_main, "_run_mode", failing(ConfigError(problems)))
+    assert cli_main.main(["--headless"]) == 2
+    said = capsys.readouterr().err
+    assert "theme" in said
+    assert "symbols" in said
+
+
+def test_the_worlds_fault_is_one_sentence_and_ours_has_its_traceback(monkeypatch, capsys):
+    monkeypatch.setattr(cli_main, "_run_mode", failing(StorageError("The disk is full.")))
+    assert cli_main.main(["--headless"]) == 1
+    assert capsys.readouterr().err == "The disk is full.\n"
+    monkeypatch.setattr(cli_main, "_run_mode", failing(ZeroDivisionError("x")))
+    assert cli_main.main(["--headless"]) == 1
+    said = capsys.readouterr().err
+    assert "Traceback" in said
+    assert "fault of its own: ZeroDivisionError" in said
+
+
+def test_a_report_speaks_the_language_of_the_configuration(monkeypatch, capsys, tmp_path):
+    config = tmp_path / "c.json"
+    config.write_text('{"language": "tr"}', "utf-8")
+    monkeypatch.setattr(cli_main, "_run_mode", failing(ConfigError([Problem("theme", "1", "x")])))
+    assert cli_main.main(["--headless", "--config", str(config)]) == 2
+    assert "Ayarlar düzgün değil" in capsys.readouterr().err
+
+
+def test_a_bug_is_reported_even_if_the_configuration_cannot_be_found(monkeypatch, capsys):
+    monkeypatch.setattr(cli_main, "_run_mode", failing(ZeroDivisionError("x")))
+    assert cli_main.main(["--headless", "--config", "nowhere.json"]) == 1
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+def run_py(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "run.py", *arguments],
+        cwd=CODE_DIR,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_run_py_answers_help_and_mistakes_before_any_set_up():
+    helped = run_py("--help")
+    assert helped.returncode == 0
+    assert "--data-dir" in helped.stdout
+    mistaken = run_py("--hedless")
+    assert mistaken.returncode == 2
+    assert "--headless" in mistaken.stderr
+
+
+def test_reading_the_command_line_needs_nothing_beyond_the_standard_library():
+    code = "import sys; import cli.arguments; print([m for m in ('msgspec', 'PyQt5') if m in sys.modules])"
+    said = subprocess.check_output([sys.executable, "-S", "-c", code], cwd=CODE_DIR, text=True, timeout=30)
+    assert said.strip() == "[]"

@@ -98,7 +98,8 @@ def rule_of(path: str) -> Rule:
     choices = tuple(map(str, get_args(hint))) if get_origin(hint) is Literal else ()
     return Rule(
         path=path, kind=_kind(info), default=get_value(Config(), path),
-        accepted=_accepted(info, extra, choices), minimum=limits[0], maximum=limits[1], above=limits[2], choices=choices, secret=path in SECRET_PATHS,
+        accepted=_accepted(info, extra, choices), choices=choices, secret=path in SECRET_PATHS,
+        minimum=limits[0], maximum=limits[1], above=limits[2],
     )  # fmt: skip
 
 

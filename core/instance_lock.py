@@ -6,7 +6,6 @@ first instance listens on a Unix socket in the data directory (a named pipe on W
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import logging
@@ -35,6 +34,7 @@ _TAKEN = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 _SHOW, _STOP, _DONE = b"show", b"stop", b"done"
 _ANSWER_SECONDS = 2.0
 _PAUSE = 0.05
+_BACKLOG = 16
 
 
 def _lock(file: IO[bytes]) -> None:
@@ -128,11 +128,10 @@ class InstanceLock:
     def _serve(self, callback: Callable[[], None]) -> None:
         from multiprocessing.connection import Listener
 
-        if not self._address.startswith("\\\\"):
-            with contextlib.suppress(FileNotFoundError):
-                Path(self._address).unlink()  # left by an instance that was killed; the lock is ours now
         try:
-            listener = Listener(self._address)
+            if sys.platform != "win32":  # left by an instance that was killed; the lock is ours now
+                Path(self._address).unlink(missing_ok=True)
+            listener = Listener(self._address, backlog=_BACKLOG)
         except OSError as error:
             log.warning("another start cannot bring this window to the front: %s", error)
             return

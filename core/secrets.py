@@ -117,7 +117,7 @@ def is_secret_key(key: str) -> bool:
 
 
 def _below(key: str, name: object) -> str:
-    """The key by which a value under `name` in the object `key` is judged: all that is in a secret is secret."""
+    """The key by which a value under `name` in the object `key` is judged: all in a secret is secret."""
     return key if is_secret_key(key) else str(name)
 
 

@@ -18,6 +18,7 @@ from core.config import BIST30, Config, Problem
 from core.config_check import Rule, check_value, examine, rule_of, shown, with_value
 from core.config_file import (
     all_paths,
+    as_config,
     get_value,
     load_config,
     parse_config,
@@ -100,6 +101,13 @@ def test_the_sentences_speak_the_language_of_the_interface() -> None:
     assert english == "languag: found 1; accepted: only known keys. Did you mean language?"
     assert turkish.endswith("Şunu mu demek istediniz: language?")
     assert not str(problems_of({"symbols": ["ş"]})["symbols[0]"]).endswith("..")
+
+
+def test_a_configuration_may_come_in_any_of_its_shapes() -> None:
+    config = Config(theme="dark")
+    assert as_config(config) is config
+    assert as_config({"theme": "dark"}) == config
+    assert as_config(None) == Config()
 
 
 @pytest.mark.parametrize("data", [[], 5, None, "text"])

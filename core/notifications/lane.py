@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import traceback
 from collections.abc import Callable
 
 from core.clock import Clock
@@ -15,7 +14,7 @@ from core.errors import DeliveryError
 from core.i18n import tr
 from core.model import Delivery
 from core.notifications.batch import Batch, Bucket, Limits
-from core.notifications.channels.base import Channel
+from core.notifications.channels.base import Channel, fault
 from core.notifications.message import Kind, Message
 
 log = logging.getLogger(__name__)
@@ -146,11 +145,13 @@ class Lane:
         if batch is None:
             return None
         gathering = batch.wait(self.limits, now)
+        if gathering > 0:
+            return gathering
         pause = self._bucket.wait(now)
-        if gathering <= 0 < pause and not batch.throttled:
+        if pause > 0 and not batch.throttled:
             batch.throttled = True
             self._report("throttled", batch.message(), tr("notify.throttled_until", seconds=_seconds(pause)))
-        return max(gathering, pause)
+        return pause
 
     def _take(self) -> Message:
         key = next(iter(self._batches))
@@ -169,7 +170,7 @@ class Lane:
             except DeliveryError as error:
                 failure = error
             except Exception as error:  # noqa: BLE001 - a channel's bug must not end its lane
-                failure = self._bug(error)
+                failure = fault(self.name, error)
             else:
                 self._settle("delivered", message, remark, attempt)
                 return
@@ -218,12 +219,6 @@ class Lane:
                     return True
                 self._wake.clear()
             self._clock.wait(self._wake, rest)
-
-    def _bug(self, error: Exception) -> DeliveryError:
-        # The exception's own text may hold a URL with a token, so only its kind and place are logged.
-        place = "".join(traceback.format_tb(error.__traceback__))
-        log.error("the channel %s failed with %s at\n%s", self.name, type(error).__name__, place)
-        return DeliveryError(tr("notify.channel_fault", name=type(error).__name__))
 
     def _settle(self, status: str, message: Message, detail: str, attempt: int) -> None:
         with self._lock:

@@ -74,8 +74,8 @@ class DBusService:
     def _connect(self, timeout: float) -> QDBusConnection:
         """A connection to the session's bus.
 
-        A bus that says nothing blocks its caller for ever, so it is called in a thread that may be left behind;
-        while that one hangs, no other is started.
+        A bus that says nothing blocks its caller for ever, so it is called in a thread that may be left
+        behind; while that one hangs, no other is started.
         """
         if not os.environ.get("DBUS_SESSION_BUS_ADDRESS"):  # without it Qt would start a bus of its own
             raise DeliveryError(tr("notify.dbus_no_session"), permanent=True)

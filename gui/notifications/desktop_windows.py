@@ -14,7 +14,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -120,6 +120,8 @@ def _resource_filename(package: str, name: str) -> str:
 
 
 def _guarded(module: Any) -> Any:
+    """A notifier of the package's class, made safe."""
+
     class Notifier(module.ToastNotifier):  # type: ignore[misc]
         """The package's notifier, with an `on_destroy` as Windows wants it."""
 
@@ -129,11 +131,12 @@ def _guarded(module: Any) -> Any:
             return 0
 
         def tidy(self) -> None:
-            """After a failure: leave no window and no window class behind; they would spoil the next toast."""
-            for undo in (
+            """After a failure: leave no window and no window class behind to spoil the next toast."""
+            steps: tuple[Callable[[], object], ...] = (
                 lambda: module.DestroyWindow(self.hwnd),
                 lambda: module.UnregisterClass(self.wc.lpszClassName, None),
-            ):
+            )
+            for undo in steps:
                 try:
                     undo()
                 except Exception as error:  # noqa: BLE001 - there may be none

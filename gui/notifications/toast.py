@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from PyQt5.QtCore import QEasingCurve, QEvent, QObject, QPropertyAnimation, QSize, Qt, QTimer, pyqtSignal
-from PyQt5.QtGui import QAccessible, QAccessibleEvent, QKeyEvent, QMouseEvent
-from PyQt5.QtWidgets import QFrame, QGraphicsOpacityEffect, QLabel, QMainWindow, QVBoxLayout, QWidget
+from PyQt5.QtGui import QAccessible, QAccessibleEvent, QKeyEvent, QMouseEvent  # type: ignore[attr-defined]
+from PyQt5.QtWidgets import QFrame, QGraphicsOpacityEffect, QLabel, QStatusBar, QVBoxLayout, QWidget
 
 from core.i18n import tr
 from core.notifications.message import Kind, Message
@@ -174,11 +174,15 @@ class ToastStack(QObject):
         """Follow the window's size; take the Esc that nothing in the window had a use for."""
         if event.type() == QEvent.Resize:
             self._arrange()
-        elif event.type() == QEvent.KeyPress and self._toasts and isinstance(event, QKeyEvent):
-            if event.key() == Qt.Key_Escape and event.modifiers() == Qt.NoModifier:
-                self._toasts[-1].dismiss()
-                return True
+        elif self._toasts and isinstance(event, QKeyEvent) and event.type() == QEvent.KeyPress:
+            return self._take_escape(event) or super().eventFilter(watched, event)
         return super().eventFilter(watched, event)
+
+    def _take_escape(self, event: QKeyEvent) -> bool:
+        if event.key() != Qt.Key_Escape or int(event.modifiers()) != int(Qt.NoModifier):
+            return False
+        self._toasts[-1].dismiss()
+        return True
 
     def _forget(self, toast: Toast) -> None:
         self._toasts = [each for each in self._toasts if each is not toast]
@@ -196,13 +200,9 @@ class ToastStack(QObject):
     def _room(self) -> QSize:
         """The window without its status bar, where the day's figures stand."""
         size = self._host.size()
-        if (
-            isinstance(self._host, QMainWindow)
-            and self._host.findChild(QWidget, "qt_statusbar_probe") is None
-        ):
-            bar = self._host.statusBar()
-            if bar is not None and bar.isVisible():
-                size.setHeight(size.height() - bar.height())
+        bar = self._host.findChild(QStatusBar, options=Qt.FindDirectChildrenOnly)
+        if bar is not None and bar.isVisible():
+            size.setHeight(size.height() - bar.height())
         return size
 
     def _restyle(self) -> None:
@@ -213,15 +213,16 @@ class ToastStack(QObject):
 
 def _sheet(message: Message, palette: Colors) -> str:
     """Side and kind are told by the edge's colour, besides the arrow and the word in the title."""
-    edge = {"BUY": palette.up, "SELL": palette.down}.get(message.side, palette.accent)
-    if message.kind in (Kind.RISK, Kind.ERROR):
-        edge = palette.warning if message.kind is Kind.RISK else palette.down
+    by_kind = {Kind.RISK: palette.warning, Kind.ERROR: palette.down}
+    edge = {"BUY": palette.up, "SELL": palette.down}.get(message.side)
+    edge = edge or by_kind.get(message.kind, palette.accent)
+    title = edge if message.side else palette.text
     line = palette.simulated if message.simulated else palette.line
     return f"""
         #toast {{ background: {palette.panel}; border: 1px solid {line}; border-left: 4px solid {edge};
                   border-radius: 6px; }}
         #toast QLabel {{ background: transparent; border: none; }}
-        #toastTitle {{ color: {edge if message.side else palette.text}; font-size: {BASE_PX}px; font-weight: 600; }}
+        #toastTitle {{ color: {title}; font-size: {BASE_PX}px; font-weight: 600; }}
         #toastBody {{ color: {palette.text}; font-size: {BASE_PX}px; }}
         #toastMark {{ color: {palette.simulated}; font-size: {SMALL_PX}px; font-weight: 600; }}
     """

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import traceback
 from typing import Protocol
 
+from core.errors import DeliveryError
+from core.i18n import tr
 from core.notifications.message import Message
+
+log = logging.getLogger(__name__)
 
 
 class Channel(Protocol):
@@ -36,3 +42,13 @@ class Channel(Protocol):
     def cancel(self) -> None:
         """End a call that is under way within a second, and refuse all later ones. Idempotent."""
         ...
+
+
+def fault(channel: str, error: Exception) -> DeliveryError:
+    """Log a bug in a channel; what to report instead.
+
+    The exception's own text may hold a URL with a token, so only its kind and place are logged.
+    """
+    place = "".join(traceback.format_tb(error.__traceback__))
+    log.error("the channel %s failed with %s at\n%s", channel, type(error).__name__, place)
+    return DeliveryError(tr("notify.channel_fault", name=type(error).__name__))

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from core.errors import DeliveryError
 from core.i18n import tr
+from core.notifications.channels.base import fault
 from core.notifications.texts import clean
 
 _PERMANENT = 500
@@ -33,7 +34,7 @@ def explain(error: Exception, host: str, port: int) -> DeliveryError:
         return DeliveryError(tr("notify.email_timeout"))
     if isinstance(error, OSError):
         return DeliveryError(tr("notify.email_unreachable", host=clean(host, 80, one_line=True), port=port))
-    return DeliveryError(tr("notify.channel_fault", name=type(error).__name__))
+    return fault("email", error)
 
 
 def listed(refused: Mapping[str, tuple[int, bytes]]) -> str:

@@ -16,6 +16,7 @@ from urllib.parse import quote
 from core.config import TelegramConfig
 from core.errors import DeliveryError
 from core.i18n import tr
+from core.notifications.channels.base import fault
 from core.notifications.channels.line import Line, Wire
 from core.notifications.message import Message
 from core.notifications.texts import clean
@@ -82,7 +83,7 @@ class TelegramChannel:
 
     def _failure(self, error: Exception, wire: Wire) -> DeliveryError:
         from requests import exceptions
-        from urllib3.exceptions import LocationParseError
+        from urllib3.exceptions import HTTPError, LocationParseError
 
         bad_address = (
             exceptions.InvalidURL, exceptions.MissingSchema, exceptions.InvalidSchema, LocationParseError,
@@ -96,9 +97,9 @@ class TelegramChannel:
             return DeliveryError(tr("notify.telegram_no_tls"))
         if isinstance(error, bad_address):
             return DeliveryError(tr("notify.telegram_bad_address"), permanent=True)
-        if isinstance(error, OSError):  # which every exception of requests is
+        if isinstance(error, OSError | HTTPError):  # every exception of requests is an OSError
             return DeliveryError(tr("notify.telegram_unreachable"))
-        return DeliveryError(tr("notify.channel_fault", name=type(error).__name__))
+        return fault(self.name, error)
 
 
 def _post(wire: Wire, url: str, fields: dict[str, Any]) -> tuple[int, str, bytes]:

@@ -25,7 +25,7 @@ from gui.widgets.price_view import PriceView
 from gui.workers.mailbox import Frame
 
 WARM_UP = 2.0
-INTERVAL_MS = 10
+INTERVAL_MS = 20
 
 
 class Probe:

@@ -102,10 +102,10 @@ class FeedBoard:
             if deniers >= set(self._real):
                 self._sink.put(InstrumentUnknown(key))
 
-    def is_unknown(self, key: str, source: str) -> bool:
-        """Whether `source` said that it does not know `key`."""
+    def unknown_to(self, source: str) -> frozenset[str]:
+        """The instruments of which `source` said that it does not know them."""
         with self._lock:
-            return source in self._unknown.get(key, ())
+            return frozenset(key for key, deniers in self._unknown.items() if source in deniers)
 
     def close_is_urgent(self, instrument: Instrument, source: str) -> bool:
         """Whether only `source` can tell the instrument's previous close, and has not done so."""

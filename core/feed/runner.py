@@ -117,7 +117,9 @@ class SourceRunner(threading.Thread):
         """The next `batch_size` instruments in turn, without those that the source does not know."""
         if self._wanted is not self._watched:
             self._take_wanted()
-        self._queue = deque(i for i in self._queue if not self._board.is_unknown(i.key, self._source.name))
+        unknown = self._board.unknown_to(self._source.name)
+        if unknown:
+            self._queue = deque(i for i in self._queue if i.key not in unknown)
         return [self._queue[index] for index in range(min(self._source.batch_size, len(self._queue)))]
 
     def _take_wanted(self) -> None:
@@ -173,9 +175,12 @@ class SourceRunner(threading.Thread):
 
     def _unknown_in(self, batch: Sequence[Instrument], quotes: Sequence[Quote]) -> set[str]:
         """What the source itself says it does not know; silence about an instrument proves nothing."""
+        unknown = self._source.unknown_keys()
+        if not unknown:
+            return set()
         asked = {instrument.key for instrument in batch}
         answered = {quote.key for quote in quotes}
-        return set(self._source.unknown_keys()) & asked - answered
+        return set(unknown) & asked - answered
 
     def _bad_answer(self, batch: Sequence[Instrument], error: BadDataError) -> None:
         """One instrument's bad answer does not condemn the source, a row of them does."""
@@ -199,7 +204,8 @@ class SourceRunner(threading.Thread):
         """Back to normal; the lag is that of the newest price, as others may just trade seldom."""
         self._failures = self._bad = 0
         now = self._clock.time()
-        lag = min((now - min(now, quote.stamp + quote.span) for quote in quotes), default=self._lag)
+        newest = max((quote.stamp + quote.span for quote in quotes), default=None)
+        lag = self._lag if newest is None else max(0.0, now - newest)
         self._lag = lag if lag is not None and lag < OLD_NEWS else None
         self._report("ok")
 

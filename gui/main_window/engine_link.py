@@ -1,7 +1,7 @@
 """The window's end of the worker: starts and stops it, and hands its events to whoever wants them.
 
-Prices come by frame: the worker says once that something waits, a timer empties the mailbox on the next
-frame, so the window's cost does not grow with the number of ticks.
+Prices come by frame: the worker says once that something waits, a timer empties the mailbox a little
+later, so the window's cost does not grow with the number of ticks.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from gui.workers.websocket_worker import WebSocketWorker
 
 log = logging.getLogger(__name__)
 
-FRAME_MS = 16
+FRAME_MS = 8
+"""Milliseconds in which prices gather; the ticker has a frame of its own and paints less often than this."""
 
 
 class EngineLink(QObject):

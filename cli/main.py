@@ -47,9 +47,7 @@ def _run_mode(options: Options) -> int:
     if options.mode == "headless":
         from cli.headless import run_headless
 
-        return run_headless(
-            options.config_path, options.data_dir, demo=options.demo, duration=options.duration
-        )
+        return run_headless(options)
     if options.mode == "bench":
         from bench.runner import run_bench
 

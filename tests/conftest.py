@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -131,6 +132,21 @@ def _process_state() -> Iterator[None]:
     app = widgets.QApplication.instance() if widgets else None
     if app is not None and app.styleSheet():
         app.setStyleSheet("")
+
+
+@pytest.fixture(scope="session")
+def xvfb() -> Iterator[str]:
+    """The DISPLAY of an X server without a screen, for programs that a test starts."""
+    if shutil.which("Xvfb") is None:
+        pytest.skip("needs Xvfb (package xvfb)")
+    read, write = os.pipe()
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"]
+    with subprocess.Popen(command, pass_fds=(write,), stderr=subprocess.DEVNULL) as server:
+        os.close(write)
+        with os.fdopen(read) as answer:
+            number = answer.readline().strip()
+        yield f":{number}"
+        server.terminate()
 
 
 @pytest.hookimpl(wrapper=True)

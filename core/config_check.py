@@ -87,7 +87,8 @@ def check_value(path: str, value: Any, config: Config | None = None) -> Problem 
     before = config or Config()
     after: Config = msgspec.convert(with_value(msgspec.to_builtins(before), path, value), Config)
     old = set(map(str, _beyond_types(before)))
-    return next((each for each in _beyond_types(after) if str(each) not in old or path in each.path), None)
+    found = [each for each in _beyond_types(after) if str(each) not in old or path in each.path]
+    return next((each for each in found if config or path in each.path), None)
 
 
 def rule_of(path: str) -> Rule:

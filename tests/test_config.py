@@ -228,6 +228,7 @@ def test_a_field_is_judged_by_the_same_rules_in_the_dialog() -> None:
 
 
 def test_a_field_is_judged_beside_the_others() -> None:
+    assert check_value("real_time.poll_interval_sec", 70) is None
     problem = check_value("real_time.poll_interval_sec", 70, Config())
     assert problem is not None
     assert problem.path == "real_time.stale_after_sec"

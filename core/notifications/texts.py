@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -20,6 +21,8 @@ ARROWS = {"BUY": "↑", "SELL": "↓"}
 RISK_LEVELS = ("low", "medium", "high", "critical")
 SHOWN_NAMES = 5
 SHOWN_TITLES = 3
+_WHITE = re.compile(r"[ \t\r\n\f\v\x85\u2028\u2029]+")  # not the no-break spaces, which are there on purpose
+_KEPT = "\n\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}"
 _TITLE_LENGTH = 150
 _BODY_LENGTH = 1500
 _BIGGEST_RISK = 1e12
@@ -29,8 +32,8 @@ def clean(text: Any, limit: int = _BODY_LENGTH, *, one_line: bool = False) -> st
     """`text` without secrets and control characters, of at most `limit` characters."""
     masked = redactor.mask(str(text))
     if one_line:
-        masked = " ".join(masked.split())
-    kept = "".join(char for char in masked if char.isprintable() or char == "\n").strip()
+        masked = _WHITE.sub(" ", masked)
+    kept = "".join(char for char in masked if char.isprintable() or char in _KEPT).strip()
     return kept if len(kept) <= limit else kept[: limit - 1] + "…"
 
 

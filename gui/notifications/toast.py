@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PyQt5.QtCore import QEasingCurve, QEvent, QObject, QPropertyAnimation, QSize, Qt, QTimer, pyqtSignal
-from PyQt5.QtGui import QAccessible, QAccessibleEvent, QKeyEvent, QMouseEvent  # type: ignore[attr-defined]
+from PyQt5.QtGui import QKeyEvent, QMouseEvent
 from PyQt5.QtWidgets import QFrame, QGraphicsOpacityEffect, QLabel, QStatusBar, QVBoxLayout, QWidget
 
 from core.i18n import tr
@@ -52,12 +52,11 @@ class Toast(QFrame):
         return self._message
 
     def appear(self) -> None:
-        """Show it, and tell screen readers."""
+        """Show it."""
         self.show()
         self.raise_()
         self._animate(1.0)
         self._life.start()
-        QAccessible.updateAccessibility(QAccessibleEvent(self, QAccessible.Alert))
 
     def dismiss(self) -> None:
         """Fade out and go."""

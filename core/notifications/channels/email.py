@@ -51,6 +51,7 @@ class EmailChannel:
         """See `Channel.deliver`. Recipients that have the mail already do not get it again."""
         from core.notifications.channels.mail_message import address, compose, sender_address
 
+        self._require_host()
         if not self._settings.recipients:
             raise DeliveryError(tr("notify.email_no_recipient"), permanent=True)
         recipients = [address(text) for text in self._settings.recipients]
@@ -65,6 +66,7 @@ class EmailChannel:
 
     def check(self, timeout: float) -> str:
         """See `Channel.check`; connects and logs in."""
+        self._require_host()
         with self._session(timeout) as smtp:
             smtp.noop()
         key = "email_ok_plain" if self._settings.security == "none" else "email_ok"
@@ -96,10 +98,12 @@ class EmailChannel:
         if failure is not None:
             raise failure from None
 
+    def _require_host(self) -> None:
+        if not self._settings.host.strip():
+            raise DeliveryError(tr("notify.email_no_host"), permanent=True)
+
     def _secret(self) -> str:
         settings = self._settings
-        if not settings.host.strip():
-            raise DeliveryError(tr("notify.email_no_host"), permanent=True)
         if not settings.username:
             return ""
         password = self._password if isinstance(self._password, str) else self._password()

@@ -78,7 +78,7 @@ def signal_line(signal: Signal) -> Text:
     line.append(
         f"{'↑' if buy else '↓'} {tr(f'terminal.{signal.side.value.lower()}')}", f"bold {UP if buy else DOWN}"
     )
-    line.append(f"  {signal.symbol}  ", "bold")
+    line.append(f"  {signal.key}  ", "bold")
     if signal.simulated:
         line.append(f"{tr('terminal.simulated')}  ", SIMULATED)
     line.append(f"{format_price(signal.key, signal.price, currency=True)}  {reason(signal)}")

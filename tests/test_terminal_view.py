@@ -156,7 +156,7 @@ def test_a_turkish_reader_reads_turkish() -> None:
         "2",
         "sn",
     ]
-    assert "↓ SAT  ASELS" in text
+    assert "↓ SAT  BIST:ASELS" in text
     assert "Sinyaller" in text
 
 
@@ -261,10 +261,10 @@ def test_signals_are_listed_newest_first() -> None:
     view.on_signal(signal())
     view.on_signal(signal(side=Side.SELL, change_pct=-2.4, simulated=True, gap=120.0))
     lines = text_of(view).splitlines()
-    assert "↓ SELL  ASELS  Simulated  45.32 ₺  Price fell −2.40%" in lines[-2].replace(
+    assert "↓ SELL  BIST:ASELS  Simulated  45.32 ₺  Price fell −2.40%" in lines[-2].replace(
         "\N{NO-BREAK SPACE}", " "
     )
-    assert "↑ BUY  ASELS" in lines[-1]
+    assert "↑ BUY  BIST:ASELS" in lines[-1]
 
 
 def test_positions_and_totals() -> None:
@@ -369,7 +369,7 @@ def test_without_a_terminal_news_are_plain_lines() -> None:
     lines = output.splitlines()
     assert "\x1b" not in output
     assert "Feed: yfinance" in lines[0]
-    assert "BUY  ASELS" in lines[1]
+    assert "BUY  BIST:ASELS" in lines[1]
     assert (
         "BIST:XXX is not known to any price source. Check the symbol and its exchange in the Symbols tab."
         in lines[2]
@@ -403,7 +403,7 @@ def test_an_end_that_came_before_the_start_still_shows_everything_once() -> None
     view = make_view()
     view.on_signal(signal())
     view.run(stop)
-    assert output_of(view).count("BUY  ASELS") == 2  # the line, and the list under the table
+    assert output_of(view).count("BUY  BIST:ASELS") == 2  # the line, and the list under the table
 
 
 def test_events_may_come_from_several_threads_while_it_is_drawn() -> None:

@@ -1,7 +1,7 @@
 """One measurement of the real main window, in a process of its own; prints one line of JSON.
 
-Arguments: symbols, quotes per second, seconds. The quotes come from a source in the feed's thread, go through
-the engine and the worker into the window, and are painted.
+Arguments: symbols, quotes per second, seconds, milliseconds between two answers. The quotes come from a source
+in the feed's thread, go through the engine and the worker into the window, and are painted.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from bench.market import BenchSource, instruments
 from core.clock import Clock
 from core.config import Config, RealTimeConfig
 from gui import theme
+from gui.app import put_window_first
 from gui.main_window.main_window import MainWindow
 from gui.widgets.price_view import PriceView
 from gui.workers.mailbox import Frame
 
 WARM_UP = 2.0
-INTERVAL_MS = 20
 
 
 class Probe:
@@ -63,11 +63,12 @@ class Probe:
 
 def main() -> None:
     """Measure and print."""
-    count, rate, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+    count, rate, seconds, apart = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
     app = QApplication(sys.argv[:1])
+    put_window_first()
     theme.apply_theme(app, "dark")
     watched = instruments(count)
-    per_answer = max(1, rate * INTERVAL_MS // 1000)
+    per_answer = max(1, rate * apart // 1000)
 
     def source(_name: str, _config: Config, clock: Clock) -> BenchSource:
         return BenchSource(watched, per_answer, clock)
@@ -76,7 +77,7 @@ def main() -> None:
         symbols=tuple(i.key for i in watched), exchange="CRYPTO",
         real_time=RealTimeConfig(
             live_data_source="yfinance", max_live_symbols=count, allow_simulation=False,
-            update_interval_ms=INTERVAL_MS, signal_threshold_pct=50.0, enable_notifications=False,
+            update_interval_ms=apart, signal_threshold_pct=50.0, enable_notifications=False,
         ),
     )  # fmt: skip
     window = MainWindow(config, source_factory=source)

@@ -1,11 +1,8 @@
-"""The terminal's screen: what it says, that it fits, and how it runs with and without a terminal."""
+"""The terminal's screen: what it says, and that it fits."""
 
 from __future__ import annotations
 
 import io
-import threading
-from collections.abc import Callable
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,122 +10,31 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 from rich.console import Console
 
-from cli.terminal_state import MOST_NEWS, TerminalState
 from cli.terminal_view import TerminalView
 from core.clock import FakeClock
 from core.config import Config, RealTimeConfig
 from core.i18n import set_language
 from core.model import (
-    CurrencyTotal,
     FeedStatus,
     Freshness,
     FreshnessChange,
     Instrument,
     Notice,
-    PortfolioSnapshot,
-    Position,
-    PositionPnl,
     Side,
-    Signal,
-    SourceStatus,
-    Tick,
 )
-
-NOW = 1_795_000_000.0
-ASELS, AAPL = Instrument("BIST", "ASELS"), Instrument("NASDAQ", "AAPL")
-RUNNING = FeedStatus(
-    state="running",
-    active="yfinance",
-    used=4,
-    budget=12,
-    sources=(SourceStatus(name="yfinance", state="ok", lag=0.2),),
+from tests.terminal_helpers import (
+    AAPL,
+    ASELS,
+    NOW,
+    OFFLINE,
+    RUNNING,
+    line_with,
+    make_view,
+    portfolio,
+    signal,
+    text_of,
+    tick,
 )
-OFFLINE = FeedStatus(
-    state="offline", next_try=NOW + 12,
-    sources=(SourceStatus(name="yfinance", state="failing", last_error="no answer", next_try=NOW + 12),),
-)  # fmt: skip
-
-
-class CountedClock(FakeClock):
-    """Sets the event after so many waits, having called `each` before every one."""
-
-    def __init__(self, waits: int, each: Callable[[int], None] = lambda _: None) -> None:
-        super().__init__(NOW)
-        self._waits = waits
-        self._each = each
-        self._count = 0
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        self._count += 1
-        self._each(self._count)
-        if self._count > self._waits:
-            event.set()
-        return super().wait(event, seconds)
-
-
-def tick(instrument: Instrument = ASELS, price: float = 45.32, change: float = 2.15, **fields: Any) -> Tick:
-    named: dict[str, Any] = {
-        "key": instrument.key, "price": price, "change_pct": change, "stamp": NOW - 3, "received": NOW - 2,
-        "source": "yfinance", "simulated": False, "freshness": Freshness.LIVE, "delay": None,
-        "basis": "previous_close", "previous_close": None, "open": None, "high": None, "low": None,
-        "volume": None,
-    }  # fmt: skip
-    return Tick(**{**named, **fields})
-
-
-def signal(**fields: Any) -> Signal:
-    named: dict[str, Any] = {
-        "key": "BIST:ASELS", "side": Side.BUY, "price": 45.32, "confidence": 0.95, "timestamp": NOW,
-        "source": "yfinance", "simulated": False, "reference_price": 44.37, "change_pct": 2.15,
-    }  # fmt: skip
-    return Signal(**{**named, **fields})
-
-
-def portfolio(count: int = 1, price: float | None = 45.32, stale: int = 0) -> PortfolioSnapshot:
-    position = Position(
-        symbol="ASELS",
-        exchange="BIST",
-        quantity=Decimal("-1234.5"),
-        entry_price=Decimal("44.10"),
-        opened_at=NOW,
-    )
-    row = PositionPnl(
-        position=position, price=price, value=None, open_pnl=-1506.09 if price else None,
-        open_pnl_pct=-2.77 if price else None, daily_pnl=312.4 if price else None, daily_pnl_pct=None,
-        freshness=Freshness.LIVE if price else None,
-    )  # fmt: skip
-    total = CurrencyTotal(
-        currency="₺", total_value=1.0, open_pnl=-1506.09, open_pnl_pct=-2.77, daily_pnl=1250.0,
-        daily_pnl_pct=2.5, realised_today=0.0, positions=9, stale_positions=stale,
-    )  # fmt: skip
-    return PortfolioSnapshot(rows=(row,) * count, totals=(total,), updated=NOW)
-
-
-def make_view(
-    *instruments: Instrument, width: int = 80, height: int | None = None, config: Config | None = None,
-    clock: FakeClock | None = None,
-) -> TerminalView:  # fmt: skip
-    console = Console(
-        file=io.StringIO(), width=width, height=height or 25, force_terminal=height is not None,
-        color_system=None, legacy_windows=False, highlight=False,
-    )  # fmt: skip
-    return TerminalView(instruments or (ASELS,), config or Config(), console, clock=clock or FakeClock(NOW))
-
-
-def text_of(view: TerminalView) -> str:
-    console = view._console
-    with console.capture() as capture:
-        console.print(view.render())
-    return capture.get()
-
-
-def output_of(view: TerminalView) -> str:
-    return view._console.file.getvalue()
-
-
-def line_with(text: str, word: str) -> str:
-    return next(line for line in text.splitlines() if word in line)
-
 
 # --- what it says ---------------------------------------------------------------------------------------
 
@@ -347,102 +253,3 @@ def test_what_fits_is_not_called_left_out() -> None:
     text = text_of(make_view(*instruments, height=24))
     assert text.count("SYMB") == 12
     assert "more" not in text
-
-
-# --- how it runs ----------------------------------------------------------------------------------------
-
-
-def test_without_a_terminal_news_are_plain_lines() -> None:
-    def each(count: int) -> None:
-        if count == 1:
-            view.on_feed_status(RUNNING)
-            view.on_feed_status(replace(RUNNING, used=5))  # no news
-            view.on_tick(tick())
-        if count == 3:
-            view.on_signal(signal())
-            view.on_notice(Notice("warning", "engine.unknown_symbol", {"key": "BIST:XXX"}))
-            view.on_feed_status(OFFLINE)
-
-    view = make_view(clock=CountedClock(10, each))
-    view.run(threading.Event())
-    output = output_of(view)
-    lines = output.splitlines()
-    assert "\x1b" not in output
-    assert "Feed: yfinance" in lines[0]
-    assert "BUY  BIST:ASELS" in lines[1]
-    assert (
-        "BIST:XXX is not known to any price source. Check the symbol and its exchange in the Symbols tab."
-        in lines[2]
-    )
-    assert "No connection" in lines[3]
-    assert "no answer" in lines[3]
-    assert sum(line.startswith("ASELS") for line in lines) == 1  # the table at the end
-
-
-def test_without_a_terminal_the_table_comes_every_ten_seconds() -> None:
-    view = make_view(clock=CountedClock(4 * 35))
-    view.run(threading.Event())
-    assert output_of(view).count("ASELS") == 3 + 1
-
-
-def test_in_a_terminal_the_screen_is_redrawn_and_given_back() -> None:
-    def each(count: int) -> None:
-        if count == 2:
-            view.on_tick(tick())
-
-    view = make_view(height=24, clock=CountedClock(3, each))
-    view.run(threading.Event())
-    output = output_of(view)
-    assert output.count("\x1b[?1049h") == output.count("\x1b[?1049l") == 1
-    assert output.index("No price yet") < output.index("45.32") < output.index("\x1b[?1049l")
-
-
-def test_an_end_that_came_before_the_start_still_shows_everything_once() -> None:
-    stop = threading.Event()
-    stop.set()
-    view = make_view()
-    view.on_signal(signal())
-    view.run(stop)
-    assert output_of(view).count("BUY  BIST:ASELS") == 2  # the line, and the list under the table
-
-
-def test_events_may_come_from_several_threads_while_it_is_drawn() -> None:
-    instruments = [Instrument("BIST", f"SYMB{n}") for n in range(50)]
-    view = make_view(*instruments)
-    done = threading.Event()
-
-    def feed(offset: int) -> None:
-        for number in range(2000):
-            view.on_tick(tick(instruments[(number + offset) % 50], price=float(number + 1)))
-            view.on_signal(signal())
-        done.set()
-
-    threads = [threading.Thread(target=feed, args=(n,)) for n in range(3)]
-    for thread in threads:
-        thread.start()
-    while not done.is_set():
-        assert text_of(view).count("SYMB") == 50
-    for thread in threads:
-        thread.join()
-    assert text_of(view).count("SYMB") == 50
-
-
-def test_news_that_nobody_reads_are_bounded() -> None:
-    state = TerminalState()
-    for number in range(MOST_NEWS + 5):
-        state.put_signal(signal(id=number))
-    news = state.take_news()
-    assert len(news) == MOST_NEWS
-    assert news[-1].id == MOST_NEWS + 4
-    assert state.take_news() == []
-
-
-def test_its_own_console_survives_an_output_that_knows_no_arrows(monkeypatch: pytest.MonkeyPatch) -> None:
-    raw = io.BytesIO()
-    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="cp1254", write_through=True))
-    stop = threading.Event()
-    stop.set()
-    view = TerminalView((ASELS,), Config(), clock=FakeClock(NOW))
-    view.on_tick(tick())
-    view.run(stop)
-    assert b"45.32" in raw.getvalue()

@@ -314,7 +314,8 @@ def _tap_class() -> Any:
             return text
 
         def close(self, status: int = 1000, reason: Any = b"", timeout: Any = 0) -> None:
-            """Say goodbye without waiting for the answer."""
+            """Say goodbye without waiting for the answer, and close even what the other side has closed."""
             super().close(status, reason, timeout=0)
+            self.shutdown()
 
     return Tap

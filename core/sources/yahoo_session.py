@@ -25,6 +25,12 @@ HANDSHAKE_PATH = "/v1/test/getcrumb"
 MOST_HANDSHAKES = 6
 """Requests of one call for cookie, consent and crumb; the way through the consent page takes six."""
 
+USER_AGENT = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/131.0.0.0 Safari/537.36"
+)
+"""Without curl: Yahoo turns away what does not call itself a browser."""
+
 
 class YahooGuard:
     """Stands between yfinance and one session (of `requests` or `curl_cffi`)."""
@@ -65,6 +71,7 @@ class YahooGuard:
 
     def close(self) -> None:
         """Close the session's connections."""
+        self._cookie_page = None
         self.session.close()
 
     def _guarded(self, method: str, url: str, **options: Any) -> Any:
@@ -143,18 +150,22 @@ def plain_session(live: Abort) -> Any:
     from urllib3.connection import HTTPConnection, HTTPSConnection
     from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+    connections: weakref.WeakSet[HTTPConnection] = weakref.WeakSet()
+
     class Plain(HTTPConnection):
-        """Tells its socket."""
+        """Is known, and so is its socket."""
 
         def connect(self) -> None:
             super().connect()
+            connections.add(self)
             live.watch(self.sock)
 
     class Secure(HTTPSConnection):
-        """Tells its socket."""
+        """Is known, and so is its socket."""
 
         def connect(self) -> None:
             super().connect()
+            connections.add(self)
             live.watch(self.sock)
 
     class PlainPool(HTTPConnectionPool):
@@ -174,7 +185,16 @@ def plain_session(live: Abort) -> Any:
             super().init_poolmanager(*args, **options)
             self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
 
-    session = requests.Session()
+    class Session(requests.Session):
+        """Closes its connections at once; urllib3 waits for the garbage collector."""
+
+        def close(self) -> None:
+            super().close()
+            for connection in list(connections):
+                connection.close()
+
+    session = Session()
+    session.headers["User-Agent"] = USER_AGENT
     for prefix in ("http://", "https://"):
         session.mount(prefix, Adapter())
     return session

@@ -25,6 +25,10 @@ class Fault(Enum):
     """A complete transmission of half an answer."""
     DROP_MID = auto()
     """The connection breaks in the middle of the answer."""
+    CLOSE = auto()
+    """A polite goodbye instead of an answer; the line stays open."""
+    PROTOCOL_ERROR = auto()
+    """The provider's own words for: I do not understand you."""
     EMPTY = auto()
     """A well-formed answer without data."""
     WRONG_SYMBOL = auto()

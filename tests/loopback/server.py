@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 import threading
 import time
 from collections.abc import Coroutine
@@ -29,8 +30,9 @@ class Request:
 class StreamServer:
     """Listens from its construction until `stop`. A context manager."""
 
-    def __init__(self, market: Market | None = None) -> None:
+    def __init__(self, market: Market | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.market = market if market is not None else Market()
+        self._tls = tls
         self.requests: list[Request] = []
         self.dribble_seconds = 1.0
         self.port = 0
@@ -103,7 +105,7 @@ class StreamServer:
 
     async def _open(self) -> None:
         if self._server is None:
-            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self._tls)
             self.port = self._server.sockets[0].getsockname()[1]
 
     async def _close(self) -> None:

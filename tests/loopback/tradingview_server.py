@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 import re
+import ssl
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -58,15 +59,17 @@ async def read_messages(reader: asyncio.StreamReader) -> AsyncIterator[tuple[int
 class TradingViewServer(StreamServer):
     """`requests` has one entry per connection, kind "chart" or "daily", with the symbol once it is known."""
 
-    def __init__(self, market: Market | None = None) -> None:
+    def __init__(self, market: Market | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.heartbeat_seconds = 10.0
         self.declared_mode: str | None = None
-        super().__init__(market)
+        self.decoy = False
+        """Whether something that looks like bars comes before the bars."""
+        super().__init__(market, tls)
 
     @property
     def endpoint(self) -> str:
         """What `websocket.endpoint` should be."""
-        return f"ws://127.0.0.1:{self.port}{PATH}"
+        return f"{'ws' if self._tls is None else 'wss'}://127.0.0.1:{self.port}{PATH}"
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """See `StreamServer.handle`."""
@@ -145,6 +148,12 @@ class TradingViewServer(StreamServer):
             if fault is Fault.SYMBOL_ERROR_THEN_HEARTBEATS:
                 await self._beat(writer, 0.05)
             return
+        if fault is Fault.PROTOCOL_ERROR:
+            writer.write(websocket_frame(call("protocol_error", "bad auth token").encode()))
+            return
+        if fault is Fault.CLOSE:
+            writer.write(websocket_frame((1000).to_bytes(2, "big"), CLOSE))
+            return
         name = "BIST:WRONG" if fault is Fault.WRONG_SYMBOL else request.symbols[0]
         bars = self._bars(asked, interval, int(count))
         messages = [
@@ -156,6 +165,9 @@ class TradingViewServer(StreamServer):
         if self.declared_mode is not None:
             quote = {"n": name, "s": "ok", "v": {"update_mode": self.declared_mode, "lp": bars[-1].close}}
             messages.insert(0, call("qsd", "qs_loopback", quote))
+        if self.decoy:
+            values = [bars[-1].stamp, *(WRONG_PRICE,) * 4, 1.0]
+            messages.insert(0, call("study_data", session, {"s": [{"i": 0, "v": values}]}))
         await self._send(writer, [text for text in messages if text])
 
     async def _send(self, writer: asyncio.StreamWriter, messages: list[str]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -28,19 +29,19 @@ ZONE_NAMES = {"BIST": "Europe/Istanbul", "CRYPTO": "UTC"}
 class YahooServer(StreamServer):
     """`requests` has one entry per request: kind "cookie", "crumb", "consent", "quote" or "chart"."""
 
-    def __init__(self, market: Market | None = None) -> None:
+    def __init__(self, market: Market | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.handshake_fault: Fault | None = None
         self.crumb = CRUMB
         self.quote_gone = False
         self.delays: dict[str, int | None] = {"BIST": 15}
-        super().__init__(market)
+        super().__init__(market, tls)
         if ALWAYS_LISTED not in self.market.listings:
             self.market.set_price(ALWAYS_LISTED, 600.0, 598.0)
 
     @property
     def base_url(self) -> str:
         """What `real_time.yahoo_base` should be."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'http' if self._tls is None else 'https'}://127.0.0.1:{self.port}"
 
     def data_requests(self) -> list[Request]:
         """The requests for prices, without the handshake."""
@@ -89,6 +90,11 @@ class YahooServer(StreamServer):
         elif crumb != self.crumb:
             error = {"code": "Unauthorized", "description": "Invalid Crumb"}
             await self._send(writer, 401, json.dumps({"finance": {"result": None, "error": error}}).encode())
+        elif self._fault is Fault.PROTOCOL_ERROR:
+            error = {"code": "Bad Request", "description": 'Missing value for the "symbols" argument'}
+            await self._send(
+                writer, 200, json.dumps({"quoteResponse": {"result": [], "error": error}}).encode()
+            )
         else:
             result = [] if self._fault is Fault.EMPTY else self._quotes(symbols)
             body = json.dumps({"quoteResponse": {"result": result, "error": None}})
@@ -147,6 +153,10 @@ class YahooServer(StreamServer):
 
     async def _send_chart(self, writer: asyncio.StreamWriter, symbol: str, query: dict[str, str]) -> None:
         key = self.market.key_of_yahoo(symbol)
+        if self._fault is Fault.PROTOCOL_ERROR:
+            error = {"code": "Unprocessable Entity", "description": "interval is not supported"}
+            await self._send(writer, 422, json.dumps({"chart": {"result": None, "error": error}}).encode())
+            return
         if key is None or self._fault in SYMBOL_ERRORS:
             error = {"code": "Not Found", "description": "No data found, symbol may be delisted"}
             await self._send(writer, 404, json.dumps({"chart": {"result": None, "error": error}}).encode())
@@ -212,6 +222,8 @@ class YahooServer(StreamServer):
                 await asyncio.sleep(3600)
             case Fault.DRIBBLE:
                 await self.dribble(writer, data)
+            case Fault.CLOSE:
+                writer.close()
             case Fault.GARBAGE:
                 writer.write(GARBAGE)
                 await writer.drain()

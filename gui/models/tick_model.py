@@ -227,14 +227,15 @@ class TickModel(QAbstractListModel):
         order = self._sorted()
         if order == self._order:
             return False
-        self.layoutAboutToBeChanged.emit()
+        # Not `layoutChanged`: Qt's list view would arrange thousands of equally high rows anew, 7 ms each time.
+        # Every place shows another instrument, and the selected single row goes along by its index.
         before = self.persistentIndexList()
         kept = [self._order[index.row()] for index in before]
         self._order = order
         places = {row.key: place for place, row in enumerate(order)} if kept else {}
         after = [self.index(places[row.key]) if row.key in places else QModelIndex() for row in kept]
         self.changePersistentIndexList(before, after)
-        self.layoutChanged.emit()
+        self.dataChanged.emit(self.index(0), self.index(len(order) - 1))
         return True
 
     def _sorted(self) -> list[TickRow]:

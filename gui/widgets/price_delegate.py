@@ -191,9 +191,7 @@ class PriceDelegate(QStyledItemDelegate):
         state = row.state(self._model.link)
         cells = _Cells(state, state_text(row, state, self._now))
         room = self.layout.state_right - self.layout.state_x - MARK_PX - 5
-        if row.price is None:
-            room = self.layout.price_right - self.layout.state_x - MARK_PX - 60
-        else:
+        if row.price is not None:
             cells.price = price_text(row.key, row.price)
             cells.price_width = self._bold_metrics.horizontalAdvance(cells.price)
             cells.change = change_text(row.change)

@@ -4,6 +4,7 @@ event of ours that draws only the visible rows that changed."""
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from PyQt5.QtCore import QEvent, QModelIndex, QRect, Qt, pyqtSignal
 from PyQt5.QtGui import QFont, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent
@@ -98,6 +99,10 @@ class PriceView(QListView):
             row = self._rows.row_at(number)
             if self.delegate.state_changed(row):
                 self._renew(row, number, time.monotonic())
+
+    def dataChanged(self, first: QModelIndex, last: QModelIndex, roles: Iterable[int] = ()) -> None:
+        """See Qt. All rows are equally high, so none has to be arranged anew, as `QListView` would."""
+        self.viewport().update()
 
     def forget_flashes(self) -> None:
         """Take all prices as seen, after they went on unseen."""

@@ -22,6 +22,8 @@ from core.errors import InputError
 from core.i18n import tr
 from gui.dialogs.numbers import parse_decimal
 
+LINE_HEIGHT = 36
+
 
 class FormField(QWidget):
     """An editor in a form. `set_problem` shows a sentence below it and tells screen readers."""
@@ -71,7 +73,7 @@ def add_row(grid: QGridLayout, label: str, field: FormField) -> QLabel:
     """Put the field into the grid's next row, its name level with the editor (not with the help below it)."""
     name = QLabel(label, field.parentWidget())
     name.setBuddy(field.editor)
-    name.setFixedHeight(field.editor.sizeHint().height())
+    name.setFixedHeight(min(field.editor.sizeHint().height(), LINE_HEIGHT))
     row = grid.rowCount()
     grid.addWidget(name, row, 0, Qt.AlignTop)
     grid.addWidget(field, row, 1)

@@ -1,7 +1,7 @@
 """One measurement of the real main window, in a process of its own; prints one line of JSON.
 
-Arguments: symbols, quotes per second, seconds, milliseconds between two answers. The quotes come from a source
-in the feed's thread, go through the engine and the worker into the window, and are painted.
+Arguments: symbols, quotes per second, seconds, milliseconds between two answers. The quotes come from a
+source in the feed's thread, go through the engine and the worker into the window, and are painted.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import resource
 import sys
 import time
+from typing import Protocol
 
 from PyQt5.QtCore import Qt, QTimer
 from PyQt5.QtGui import QPaintEvent
@@ -83,7 +84,7 @@ def main() -> None:
     window = MainWindow(config, source_factory=source)
     probe = Probe()
     window.link.frame.connect(probe.on_frame)
-    _hook_painting(probe)
+    hook_painting(probe)
     timer = QTimer()
     timer.setTimerType(Qt.PreciseTimer)
     timer.setInterval(16)
@@ -106,7 +107,7 @@ def main() -> None:
             "paint_p50_ms": percentile(probe.latencies, 0.50),
             "paint_p99_ms": percentile(probe.latencies, 0.99),
             "ticks_per_s": (_vetted(window) - usage[2]) / wall,
-            "uss_mb": _uss(),
+            "uss_mb": private_memory(),
         }
         timer.stop()
         window.close()
@@ -118,7 +119,16 @@ def main() -> None:
     app.exec_()
 
 
-def _hook_painting(probe: Probe) -> None:
+class Painted(Protocol):
+    """Somebody who wants to know when the prices have been painted."""
+
+    def on_painted(self, view: PriceView) -> None:
+        """Everything visible is up to date now."""
+        ...
+
+
+def hook_painting(probe: Painted) -> None:
+    """Tell `probe` after each painting of the price list."""
     paint = PriceView.paintEvent
 
     def painted(view: PriceView, event: QPaintEvent) -> None:
@@ -154,7 +164,8 @@ def _cpu() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _uss() -> float:
+def private_memory() -> float:
+    """This process's private memory (USS) in MB."""
     import psutil
 
     return float(psutil.Process().memory_full_info().uss) / 1e6

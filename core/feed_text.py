@@ -16,7 +16,7 @@ def feed_sentence(status: FeedStatus, now: float) -> str:
         return _running(status)
     if status.state == "connecting":
         names = [s.name for s in status.sources if s.state == "connecting" and s.name != "simulation"]
-        return tr("feed.connecting", source=", ".join(names) or "…")
+        return tr("feed.connecting", source=", ".join(names)) if names else tr("feed.starting")
     return tr(f"feed.{status.state}", retry=_retry(status, now)).strip()
 
 
@@ -40,11 +40,11 @@ def duration(seconds: float) -> str:
 def _running(status: FeedStatus) -> str:
     if status.active == "simulation":
         return tr("feed.simulator")
-    active = next(s for s in status.sources if s.name == status.active)
-    if active.lag is None:
-        text = tr("feed.running", source=active.name)
+    lag = next((s.lag for s in status.sources if s.name == status.active), None)
+    if lag is None:
+        text = tr("feed.running", source=status.active)
     else:
-        text = tr("feed.running_lag", source=active.name, lag=duration(active.lag))
+        text = tr("feed.running_lag", source=status.active, lag=duration(lag))
     failing = [s.name for s in status.sources if s.state in _FAILING]
     return tr("feed.partly", text=text, failing=", ".join(failing)) if failing else text
 

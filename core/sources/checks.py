@@ -8,7 +8,6 @@ import re
 import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from core.exchanges import Exchange
@@ -81,6 +80,8 @@ def retry_after(value: Any, now: float) -> float | None:
     if re.fullmatch(r"\d{1,9}", text):
         seconds = float(text)
     elif text:
+        from email.utils import parsedate_to_datetime  # seldom needed, not free to import
+
         try:
             seconds = parsedate_to_datetime(text).timestamp() - now
         except (ValueError, TypeError, OverflowError):

@@ -16,7 +16,6 @@ from __future__ import annotations
 import importlib
 import logging
 import math
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -162,9 +161,11 @@ class TvDatafeedSource:
         self, package: Any, instrument: Instrument, interval: str, n_bars: int, abort: Abort
     ) -> tuple[Any, _Wire]:
         """The package's own code path, on the thread of this call."""
+        from tempfile import TemporaryDirectory
+
         wire = _current.wire = _Wire(self._url, self._deadline, abort)
         try:
-            with tempfile.TemporaryDirectory(prefix="swing-hunter-") as private:
+            with TemporaryDirectory(prefix="swing-hunter-") as private:
                 client = package.TvDatafeed(token_cache_file=Path(private) / "absent")
             frame = client.get_hist(
                 tradingview_ticker(instrument), instrument.exchange, package.Interval[interval], n_bars=n_bars
@@ -316,6 +317,6 @@ def _tap_class() -> Any:
         def close(self, status: int = 1000, reason: Any = b"", timeout: Any = 0) -> None:
             """Say goodbye without waiting for the answer, and close even what the other side has closed."""
             super().close(status, reason, timeout=0)
-            self.shutdown()
+            self.shutdown()  # type: ignore[no-untyped-call,unused-ignore]
 
     return Tap

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import shutil
-import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -55,6 +53,9 @@ def import_yfinance() -> Any:
 
 
 def _keep_out_of_home(yfinance: Any) -> None:
+    import shutil
+    import tempfile
+
     private = tempfile.mkdtemp(prefix="swing-hunter-")
     atexit.register(shutil.rmtree, private, ignore_errors=True)
     yfinance.set_tz_cache_location(private)

@@ -10,7 +10,7 @@ from core.i18n import language, tr
 
 MAX_DIGITS = 24
 _NOISE = re.compile(r"[\s\u00a0\u202f'’₺$]")
-_PLAIN = re.compile(r"\d+(\.\d*)?|\.\d+")
+_PLAIN = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
 
 
 def parse_decimal(text: str) -> Decimal:

@@ -125,7 +125,7 @@ class PositionDialog(FormDialog):
     def _change_exchange(self, code: str) -> None:
         """Keep the moment, shown on the new exchange's clock, unless the person has set it already."""
         untouched = self._opened_stamp() == self._shown_stamp
-        stamp = self._shown_stamp
+        stamp = self._exact_stamp
         self._code = code
         self.f_opened.set_label(tr("positions.field_opened"), self._zone_help())
         if untouched:

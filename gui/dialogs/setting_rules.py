@@ -30,7 +30,8 @@ PAGES: dict[str, tuple[str, ...]] = {
               "real_time.email.security", "real_time.email.username", "real_time.email.password",
               "real_time.email.sender", "real_time.email.recipients"),
     "push": ("websocket.enabled", "websocket.endpoint", "websocket.use_tvdata",
-             "websocket.reconnect_attempts", "websocket.reconnect_delay_ms", "websocket.heartbeat_interval_ms", "websocket.timeout_ms"),
+             "websocket.reconnect_attempts", "websocket.reconnect_delay_ms",
+             "websocket.heartbeat_interval_ms", "websocket.timeout_ms"),
     "storage": ("storage.url",),
 }  # fmt: skip
 TESTS: dict[str, tuple[str, ...]] = {

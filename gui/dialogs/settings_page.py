@@ -23,7 +23,7 @@ NAME_WIDTH = 190
 
 
 class SettingsPage(QScrollArea):
-    """The fields of one page; `edited(path)` at each change, `test_pressed(channel)` from the test buttons."""
+    """The fields of one page; `edited(path)` at each change, `test_pressed(channel)` for a test message."""
 
     edited = pyqtSignal(str)
     test_pressed = pyqtSignal(str)

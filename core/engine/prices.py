@@ -146,12 +146,13 @@ class PriceBook:
             return True
         # The same price again, but the provider stands by it: it may have been thought dead too early.
         return state.freshness is Freshness.STALE and (
-            not state.window.is_open or self._now - effective <= self._declared(quote) + self.stale_after
+            not state.window.is_open or self._now - effective < self._declared(quote) + self.stale_after
         )
 
     def _accept(self, state: PriceState, quote: Quote, effective: float) -> Tick:
         received, mono, longest = quote.received, self._mono, self.stale_after
-        advances = effective > state.effective
+        # A made-up price before it has left its own expiry behind.
+        advances = effective > state.effective or (state.last is not None and state.last.simulated)
         if quote.source != state.source:
             state.source = quote.source
             state.advanced = 0
@@ -213,7 +214,6 @@ class PriceBook:
         """Set the price's freshness, its delay, and when it goes stale."""
         now = self._now
         left = self.stale_after
-        before = state.freshness
         lag = now - effective if now > effective else 0.0
         declared = self._declared(quote) if quote.declared_delay else 0.0
         if quote.simulated:
@@ -222,8 +222,7 @@ class PriceBook:
         elif not state.window.is_open:
             state.freshness = Freshness.CLOSED
             state.delay = declared or None
-            return
-        elif lag > declared + left:
+        elif lag >= declared + left:
             # Stamps that move on, only late, are those of a delayed feed that does not say so.
             late = lag <= MAX_UNDECLARED_DELAY and state.advanced >= 2
             state.freshness = Freshness.DELAYED if late else Freshness.STALE
@@ -236,8 +235,11 @@ class PriceBook:
             state.freshness = Freshness.LIVE
             state.delay = lag
             left -= lag
-        if not advances and before is Freshness.DELAYED is state.freshness:
-            return  # The stamp stands still, so the price lives no longer than it would have.
+        if state.freshness is Freshness.DELAYED and not advances:
+            # The stamp stands still, so the price lives no longer than it would have.
+            if now >= state.expires or self._mono >= state.expires_mono:
+                state.freshness = Freshness.STALE
+            return
         state.expires = now + left
         state.expires_mono = self._mono + left
 

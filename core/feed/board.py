@@ -63,16 +63,14 @@ class FeedBoard:
                 return
             if source in self._real:
                 self._last_real = self._clock.monotonic()
-                for quote in quotes:
-                    if quote.previous_close is not None:
-                        self._closes.tell(quote.key)
+                self._closes.tell(quote.key for quote in quotes if quote.previous_close is not None)
             self._sink.put_quotes(quotes)
 
     def deliver_daily(self, daily: DailyCloses) -> None:
         """Hand daily closes to the engine."""
         with self._lock:
             if not self._stopped and daily.closes:
-                self._closes.tell(daily.key)
+                self._closes.tell((daily.key,))
                 self._sink.put(daily)
 
     def report(self, status: SourceStatus) -> None:

@@ -29,11 +29,17 @@ class CloseMemory:
             self._told = {key: session for key, session in self._told.items() if key in wanted}
             self._asked = {key: entry for key, entry in self._asked.items() if key in wanted}
 
-    def tell(self, key: str) -> None:
-        """A quote has told the previous close of `key`."""
-        session = self._session(key)
+    def tell(self, keys: Iterable[str]) -> None:
+        """Quotes or daily bars have told the previous closes of `keys`."""
+        sessions: dict[str, object] = {}
+        told: dict[str, object] = {}
+        for key in keys:
+            exchange = key.partition(":")[0]
+            if exchange not in sessions:
+                sessions[exchange] = self._session_of(exchange)
+            told[key] = sessions[exchange]
         with self._lock:
-            self._told[key] = session
+            self._told.update(told)
 
     def is_told(self, instrument: Instrument) -> bool:
         """Whether a quote or daily bars have told the previous close in this session."""
@@ -66,6 +72,3 @@ class CloseMemory:
         session = self._session_of(instrument.exchange)
         with self._lock:
             self._asked[instrument.key] = (session, TRIES)
-
-    def _session(self, key: str) -> object:
-        return self._session_of(key.partition(":")[0])

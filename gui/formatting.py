@@ -8,7 +8,16 @@ from core.exchanges import exchange_of
 from core.i18n import format_percent, tr
 from core.price_rules import decimals_of, format_price
 
-__all__ = ["arrow_of", "change_text", "decimals_of", "direction", "duration", "exact_time", "price_text", "stale_text"]
+__all__ = [
+    "arrow_of",
+    "change_text",
+    "decimals_of",
+    "direction",
+    "duration",
+    "exact_time",
+    "price_text",
+    "stale_text",
+]
 _DECIMALS = 2
 _HALF = 0.5 * 10**-_DECIMALS
 _UNITS = ((86_400.0, "days"), (3600.0, "hours"), (60.0, "minutes"))

@@ -1,8 +1,8 @@
 """Icons by name, from the Codicons font that QtAwesome ships, in the colours of the theme in use.
 
-Only that one font (80 KB) is read, and only when the first icon is painted: QtAwesome itself loads twelve fonts,
-which costs 130 ms and 6 MB before the first window. An icon takes its colour when it is painted, so a change of
-theme needs no new icons.
+Only that one font (80 KB) is read, and only when the first icon is painted: QtAwesome itself loads twelve
+fonts, which costs 130 ms and 6 MB before the first window. An icon takes its colour when it is painted, so a
+change of theme needs no new icons.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ log = logging.getLogger(__name__)
 _GLYPHS = {
     "play": "play", "stop": "debug-stop", "add": "add", "remove": "remove", "delete": "trash", "edit": "edit",
     "close": "close", "import": "desktop-download", "export": "export", "save": "save", "copy": "copy",
-    "settings": "settings-gear", "bell": "bell", "search": "search", "filter": "filter", "theme": "color-mode",
-    "language": "globe", "up": "arrow-up", "down": "arrow-down", "sort": "sort-precedence", "refresh": "refresh",
+    "settings": "settings-gear", "bell": "bell", "search": "search", "filter": "filter",
+    "theme": "color-mode", "language": "globe", "up": "arrow-up", "down": "arrow-down",
+    "sort": "sort-precedence", "refresh": "refresh",
     "select-all": "check-all", "check": "check", "warning": "warning", "error": "error", "info": "info",
     "help": "question", "menu": "kebab-vertical", "list": "list-unordered", "chart": "graph-line",
     "position": "briefcase", "signal": "pulse", "bot": "robot", "log": "output", "history": "history",
@@ -36,8 +37,9 @@ _UNKNOWN = "question"
 
 
 def icon(name: str, role: str = "text") -> QIcon:
-    """The icon `name` (one of `NAMES`) in the colour of `role`, a field of `theme.Colors`. Raises KeyError."""
-    getattr(theme.colors(), role)
+    """The icon `name` (one of `NAMES`) in the colour of `role`, a field of `theme.Colors`; KeyError if unknown."""
+    if not hasattr(theme.colors(), role):
+        raise KeyError(role)
     return QIcon(_GlyphEngine(_GLYPHS[name], role))
 
 

@@ -1,6 +1,6 @@
 """The look of the whole program: colours, fonts and the style sheet, switchable while it runs.
 
-Call `prepare_high_dpi()` before the `QApplication` exists and `apply_theme(app, name)` before the first widget.
+Call `prepare_high_dpi()` before the `QApplication` exists, `apply_theme(app, name)` before the first widget.
 Widgets that paint themselves read `colors()` when they paint and repaint on `theme_signals().changed`.
 """
 

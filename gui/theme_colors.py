@@ -34,9 +34,9 @@ class Color(QColor):
 class Colors:
     """What each colour is for.
 
-    `ground` lies behind everything, `panel` behind bars, fields and pop-ups, `line` parts them. `accent` fills
-    (with `on_accent` written on it); as text it is `accent_text`. `stale` is the text of an old price and
-    `hatch` the lines behind it. `selection` and `hover` lie behind a table's row.
+    `ground` lies behind everything, `panel` behind bars, fields and pop-ups, `line` parts them. `accent`
+    fills (with `on_accent` written on it); as text it is `accent_text`. `stale` is the text of an old price.
+    `selection` and `hover` lie behind a table's row.
     """
 
     name: str
@@ -54,7 +54,6 @@ class Colors:
     stale: Color
     simulated: Color
     on_simulated: Color
-    hatch: Color
     selection: Color
     hover: Color
 
@@ -80,7 +79,6 @@ DARK = Colors(
     stale=Color("#868993"),
     simulated=Color("#B388FF"),
     on_simulated=Color("#131722"),
-    hatch=Color("#1D2230"),
     selection=Color("#18203C"),
     hover=Color("#1A1F2C"),
 )
@@ -100,7 +98,6 @@ LIGHT = Colors(
     stale=Color("#5D606B"),
     simulated=Color("#6A1B9A"),
     on_simulated=Color("#FFFFFF"),
-    hatch=Color("#EEF0F4"),
     selection=Color("#EAF0FF"),
     hover=Color("#F3F5F9"),
 )

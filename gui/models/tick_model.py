@@ -1,7 +1,7 @@
 """The price list as a Qt model: the latest value per instrument, filtered and sorted.
 
-The values change far more often than the screen. So a new price does not emit `dataChanged`; the row is marked
-`dirty`, and the ticker repaints the visible dirty rows once per frame.
+The values change far more often than the screen. So a new price does not emit `dataChanged`; the row is
+marked `dirty`, and the ticker repaints the visible dirty rows once per frame.
 """
 
 from __future__ import annotations
@@ -227,7 +227,7 @@ class TickModel(QAbstractListModel):
         order = self._sorted()
         if order == self._order:
             return False
-        # Not `layoutChanged`: Qt's list view would arrange thousands of equally high rows anew, 7 ms each time.
+        # Not `layoutChanged`: Qt's list view would arrange thousands of equally high rows anew, in 7 ms.
         # Every place shows another instrument, and the selected single row goes along by its index.
         before = self.persistentIndexList()
         kept = [self._order[index.row()] for index in before]

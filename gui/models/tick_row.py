@@ -10,9 +10,9 @@ from core.model import Freshness, FreshnessChange, Instrument, Tick
 class RowState(StrEnum):
     """What a row's price is worth, the best first (the order in which rows are sorted by state).
 
-    Beyond `Freshness`: UNTIMED came without a time, LOST was good until the connection went, WAITING and EMPTY
-    have no price yet (with the feed at work, and resting), UNKNOWN has none because the provider knows no such
-    symbol.
+    Beyond `Freshness`: UNTIMED came without a time, LOST was good until the connection went, WAITING and
+    EMPTY have no price yet (with the feed at work, and resting), UNKNOWN has none because the provider knows
+    no such symbol.
     """
 
     LIVE = "live"
@@ -49,12 +49,12 @@ class Link:
 class TickRow:
     """The latest value of one instrument. `dirty` tells the painter that its texts must be made anew.
 
-    `received` is when the price came in and `new_at` when it was last a new one, in Unix seconds. `lost` stays
-    set from a loss of the connection until the next price: coming back alone makes no old price live.
+    `received` is when the price came in and `new_at` when it was last a new one, in Unix seconds. `lost`
+    stays set from a loss of the connection until the next price: coming back alone makes no old price live.
     """
 
     __slots__ = (
-        "change", "cells", "delay", "dirty", "exchange", "flash_from", "flash_up", "freshness", "key", "lost",
+        "cells", "change", "delay", "dirty", "exchange", "flash_from", "flash_up", "freshness", "key", "lost",
         "new_at", "place", "price", "received", "shown_price", "simulated", "symbol", "tick", "unknown",
     )  # fmt: skip
 

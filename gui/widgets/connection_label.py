@@ -12,7 +12,13 @@ from gui import theme
 
 _DOT = 8
 _GAP = 6
-_ROLES = {"running": "up", "connecting": "warning", "simulated": "simulated", "offline": "down", "down": "down"}
+_ROLES = {
+    "running": "up",
+    "connecting": "warning",
+    "simulated": "simulated",
+    "offline": "down",
+    "down": "down",
+}
 
 
 class ConnectionLabel(QWidget):
@@ -27,7 +33,7 @@ class ConnectionLabel(QWidget):
 
     @property
     def state(self) -> str:
-        """"running", "connecting", "simulated", "offline", "stopped", or "down" where nothing more is known."""
+        """One of `FeedStatus.state`, or "down" where nothing more is known."""
         return self._state
 
     def set_connected(self, connected: bool) -> None:
@@ -62,7 +68,9 @@ class ConnectionLabel(QWidget):
     def sizeHint(self) -> QSize:
         """See Qt."""
         metrics = QFontMetricsF(theme.ui_font())
-        return QSize(round(metrics.horizontalAdvance(self.text())) + _DOT + _GAP + 2, round(metrics.height()) + 4)
+        return QSize(
+            round(metrics.horizontalAdvance(self.text())) + _DOT + _GAP + 2, round(metrics.height()) + 4
+        )
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """See Qt."""
@@ -77,7 +85,9 @@ class ConnectionLabel(QWidget):
         painter.drawEllipse(1, round(middle - _DOT / 2), _DOT, _DOT)
         painter.setPen(colors.text if self._state == "running" else color)
         painter.setFont(theme.ui_font())
-        painter.drawText(self.rect().adjusted(_DOT + _GAP, 0, 0, 0), int(Qt.AlignVCenter | Qt.AlignLeft), self.text())
+        painter.drawText(
+            self.rect().adjusted(_DOT + _GAP, 0, 0, 0), int(Qt.AlignVCenter | Qt.AlignLeft), self.text()
+        )
 
 
 _KNOWN = frozenset(f"link_{state}" for state in ("running", "connecting", "simulated", "offline", "stopped"))

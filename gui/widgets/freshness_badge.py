@@ -1,6 +1,6 @@
 """The small mark beside the word that tells what a price is worth: a shape of its own for each state.
 
-Shapes, not only colours, part the states: a full dot is live, a clock delayed, a crossed ring lost, and so on.
+Shapes, not only colours, part the states: a full dot is live, a clock delayed, a crossed ring lost.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _marks: dict[tuple[str, str, float], QPixmap] = {}
 
 
 def mark(state: RowState, ratio: float) -> QPixmap:
-    """The mark of `state` in the present colours, `MARK_PX` square, for a screen with `ratio` pixels per pixel."""
+    """The mark of `state` in the present colours, `MARK_PX` square; `ratio` is the screen's pixel ratio."""
     wanted = (theme.colors().name, state.value, ratio)
     pixmap = _marks.get(wanted)
     if pixmap is None:

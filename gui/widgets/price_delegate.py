@@ -1,7 +1,7 @@
 """Paints one row of the price list, in a few tens of microseconds.
 
-Narrow lists have rows of two lines (symbol and price; state and change), wide ones a single line in columns. A
-row's texts are made once per change and kept in the row.
+Narrow lists have rows of two lines (symbol and price; state and change), wide ones a single line in columns.
+A row's texts are made once per change and kept in the row.
 """
 
 from __future__ import annotations
@@ -30,7 +30,16 @@ _HATCH_PX = 6
 class _Cells:
     """A row's texts with their widths, ready to be drawn."""
 
-    __slots__ = ("arrow", "change", "change_tint", "change_width", "price", "price_width", "state", "state_text")
+    __slots__ = (
+        "arrow",
+        "change",
+        "change_tint",
+        "change_width",
+        "price",
+        "price_width",
+        "state",
+        "state_text",
+    )
 
     def __init__(self, state: RowState, text: str) -> None:
         self.state = state
@@ -147,7 +156,9 @@ class PriceDelegate(QStyledItemDelegate):
         if cells.price:
             if made_up:
                 painter.setPen(colors.simulated)
-            painter.drawText(QPointF(left + layout.price_right - cells.price_width, top + layout.price_y), cells.price)
+            painter.drawText(
+                QPointF(left + layout.price_right - cells.price_width, top + layout.price_y), cells.price
+            )
             self._paint_change(painter, left, top, cells, old)
         else:
             self._paint_skeleton(painter, left, top)
@@ -190,7 +201,7 @@ class PriceDelegate(QStyledItemDelegate):
     def _make_cells(self, row: TickRow) -> _Cells:
         state = row.state(self._model.link)
         cells = _Cells(state, state_text(row, state, self._now))
-        room = self.layout.state_right - self.layout.state_x - MARK_PX - 5
+        room: float = self.layout.state_right - self.layout.state_x - MARK_PX - 5
         if row.price is not None:
             cells.price = price_text(row.key, row.price)
             cells.price_width = self._bold_metrics.horizontalAdvance(cells.price)

@@ -7,7 +7,16 @@ from collections.abc import Iterable, Sequence
 
 from PyQt5.QtCore import QEvent, QPoint, Qt, QTimer, pyqtSignal
 from PyQt5.QtGui import QHideEvent, QKeyEvent, QKeySequence, QShowEvent
-from PyQt5.QtWidgets import QActionGroup, QApplication, QHBoxLayout, QLabel, QLineEdit, QMenu, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import (
+    QActionGroup,
+    QApplication,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QVBoxLayout,
+    QWidget,
+)
 
 from core.clock import Clock
 from core.i18n import tr
@@ -51,7 +60,7 @@ class LivePriceTicker(QWidget):
         self._frame.setTimerType(Qt.PreciseTimer)
         self._frame.timeout.connect(self._paint_frame)
         self._due = self._painted = self._sorted = 0.0
-        self._order_is_old = False
+        self._order_is_old = self._told_by_feed = False
         self._ages = QTimer(self)
         self._ages.setInterval(1000)
         self._ages.timeout.connect(self._refresh_ages)
@@ -102,7 +111,9 @@ class LivePriceTicker(QWidget):
     def set_connection_status(self, connected: bool) -> None:
         """Tell whether prices arrive. While they do not, nothing looks live; nor after, until a new price."""
         self._connection.set_connected(connected)
-        self._relink(connected, trying=connected)
+        link = self._model.link
+        trying = link.trying if self._told_by_feed else connected
+        self._relink(connected, trying=trying, simulated=link.simulated and not connected)
 
     def clear_prices(self) -> None:
         """Forget all prices."""
@@ -128,6 +139,7 @@ class LivePriceTicker(QWidget):
 
     def set_feed_status(self, status: FeedStatus) -> None:
         """Tell what the feed is doing."""
+        self._told_by_feed = True
         self._connection.set_status(status)
         self._relink(status.connected, trying=status.state in _TRYING, simulated=status.state == "simulated")
 
@@ -173,7 +185,7 @@ class LivePriceTicker(QWidget):
     # Frames
 
     def _changed(self) -> None:
-        """Have what changed painted: at once if the last frame is long past, else when the next one is due."""
+        """Have what changed painted: at once if the last frame is long past, else with the next one."""
         self._order_is_old = self._order_is_old or self._model.sort_key.moves
         self._wake(FRAME_MS)
 
@@ -271,7 +283,9 @@ class LivePriceTicker(QWidget):
         group = QActionGroup(menu)
         for key in (SortKey.LIST, *COLUMNS):
             own = key is SortKey.LIST
-            text = tr("ticker.sort_list") if own else tr("ticker.sort_by", column=tr(f"ticker.head_{key.value}"))
+            text = (
+                tr("ticker.sort_list") if own else tr("ticker.sort_by", column=tr(f"ticker.head_{key.value}"))
+            )
             action = menu.addAction(text, lambda key=key: self.set_sort(key, key in FALLING_FIRST))
             action.setCheckable(True)
             action.setChecked(key is self._model.sort_key)

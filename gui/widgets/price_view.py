@@ -20,7 +20,7 @@ REST_SECONDS = 3.0
 
 
 class PriceView(QListView):
-    """Rows of prices. `opened(key)` on a double click or Enter, `chosen(key)` when another row becomes current."""
+    """Rows of prices. `opened(key)` on a double click or Enter, `chosen(key)` when a row becomes current."""
 
     opened = pyqtSignal(str)
     chosen = pyqtSignal(str)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -37,7 +38,7 @@ def test_whatever_the_pauses_the_spacing_holds(pauses, spacing):
         clock.advance(pause)
         made.wait_for_slot(stop)
         left.append(clock.monotonic())
-    assert all(b - a >= spacing for a, b in zip(left, left[1:], strict=False))
+    assert all(b - a >= spacing for a, b in pairwise(left))
 
 
 def test_without_a_spacing_nobody_waits():
@@ -49,7 +50,7 @@ def test_without_a_spacing_nobody_waits():
 
 
 def test_who_is_stopped_takes_no_slot():
-    made, clock = budget()
+    made, _ = budget()
     stop = threading.Event()
     stop.set()
     with pytest.raises(CancelledError):
@@ -108,7 +109,7 @@ def test_threads_keep_the_spacing_among_themselves():
         thread.join(10)
     left.sort()
     assert len(left) == 12
-    assert min(b - a for a, b in zip(left, left[1:], strict=False)) >= 0.02
+    assert min(b - a for a, b in pairwise(left)) >= 0.02
 
 
 def test_a_stop_ends_the_wait_at_once():

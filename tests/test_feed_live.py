@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -227,7 +228,7 @@ def test_twenty_starts_and_stops_leak_nothing_and_keep_the_spacing(station):
     assert all(source.closed.is_set() for source in station.made)
     for name in ("alpha", "beta"):
         asked = sorted(t for source in station.made if source.name == name for t in source.asked_at)
-        assert asked and all(b - a >= 3.0 for a, b in zip(asked, asked[1:], strict=False))
+        assert asked and all(b - a >= 3.0 for a, b in pairwise(asked))
     assert not [t for t in threading.enumerate() if t.name.startswith("feed-")]
 
 

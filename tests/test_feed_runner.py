@@ -1,10 +1,11 @@
-"""One source's thread: round-robin, backing off, healing, previous closes. Driven without a thread, by a clock
-that jumps ahead whenever somebody waits."""
+"""One source's thread: round-robin, backing off, healing, previous closes. Driven without a thread, by a
+clock that jumps ahead whenever somebody waits."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -74,7 +75,7 @@ class Line:
         return answer
 
     def turns(self, count: int, *script: Any) -> None:
-        """Ask `count` times for prices; `script` holds errors to raise, quotes, or None for the usual answer."""
+        """Ask `count` times for prices; `script` holds errors, quotes, or None for the usual answer."""
         self.left = count
         self.script = list(script)
         self.runner._stop_event.clear()
@@ -98,7 +99,7 @@ def test_instruments_are_asked_in_turn_within_the_spacing():
     line.turns(7)
     assert [names[0] for names in line.source.fetches][:3] == ["ASELS", "THYAO", "AAPL"]
     assert [names[0] for names in line.source.fetches][3:6] == ["ASELS", "THYAO", "AAPL"]
-    gaps = [b - a for a, b in zip(line.source.asked_at, line.source.asked_at[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(line.source.asked_at)]
     assert min(gaps) >= 3.0
     assert len(line.sink.quotes) == 7
     assert line.source.closed.is_set()
@@ -183,7 +184,7 @@ def test_failures_back_off_and_one_answer_heals():
     failing = [s for s in states if s.state == "failing"]
     assert [s.failures for s in failing] == [1, 2, 3, 4, 5]
     assert failing[-1].last_error == "no 4"
-    gaps = [b - a for a, b in zip(line.source.asked_at, line.source.asked_at[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(line.source.asked_at)]
     assert gaps[:4] == sorted(gaps[:4]) and gaps[3] > 10
     assert all(s.next_try is not None and s.next_try > WEDNESDAY for s in failing)
     assert (line.status.state, line.status.failures, line.status.next_try) == ("ok", 0, None)
@@ -284,7 +285,7 @@ def test_the_previous_close_is_asked_once_per_symbol_and_session_after_its_first
 def test_daily_requests_keep_the_spacing_too():
     line = Line((ASELS, THYAO), silent_about_closes())
     line.turns(8)
-    gaps = [b - a for a, b in zip(line.source.asked_at, line.source.asked_at[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(line.source.asked_at)]
     assert min(gaps) >= 3.0
 
 

@@ -9,6 +9,7 @@ import html
 import itertools
 import os
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import DeliveryError
@@ -24,6 +25,13 @@ _SHOWN_MS = 8000
 _ABSENT = ("org.freedesktop.DBus.Error.ServiceUnknown", "org.freedesktop.DBus.Error.NameHasNoOwner")
 _SILENT = ("org.freedesktop.DBus.Error.NoReply", "org.freedesktop.DBus.Error.Timeout")
 _numbers = itertools.count(1)
+
+
+def session_address() -> str:
+    """Where the session's bus listens, "" if there is none: left to itself Qt would start a new one."""
+    given = os.environ.get("DBUS_SESSION_BUS_ADDRESS", "")
+    usual = Path(os.environ.get("XDG_RUNTIME_DIR", "/nonexistent")) / "bus"
+    return given or (f"unix:path={usual}" if usual.exists() else "")
 
 
 class DBusService:
@@ -77,12 +85,15 @@ class DBusService:
         A bus that says nothing blocks its caller for ever, so it is called in a thread that may be left
         behind; while that one hangs, no other is started.
         """
-        if not os.environ.get("DBUS_SESSION_BUS_ADDRESS"):  # without it Qt would start a bus of its own
+        address = session_address()
+        if not address:
             raise DeliveryError(tr("notify.dbus_no_session"), permanent=True)
         if self._connecting is not None and self._connecting.is_alive():
             raise DeliveryError(tr("notify.dbus_silent"))
         found: list[QDBusConnection] = []
-        self._connecting = threading.Thread(target=self._open, args=(found,), name="notify-dbus", daemon=True)
+        self._connecting = threading.Thread(
+            target=self._open, args=(address, found), name="notify-dbus", daemon=True
+        )
         self._connecting.start()
         self._connecting.join(min(timeout, _LONGEST_CALL))
         if self._connecting.is_alive():
@@ -91,10 +102,10 @@ class DBusService:
             raise DeliveryError(tr("notify.dbus_no_session"), permanent=True)
         return found[0]
 
-    def _open(self, found: list[QDBusConnection]) -> None:
+    def _open(self, address: str, found: list[QDBusConnection]) -> None:
         from PyQt5.QtDBus import QDBusConnection
 
-        found.append(QDBusConnection.connectToBus(QDBusConnection.SessionBus, self._name))
+        found.append(QDBusConnection.connectToBus(address, self._name))
 
     def _call(self, method: str, arguments: list[Any], timeout: float) -> QDBusMessage:
         from PyQt5.QtDBus import QDBus, QDBusMessage

@@ -216,10 +216,10 @@ def _sheet(message: Message, palette: Colors) -> str:
     edge = {"BUY": palette.up, "SELL": palette.down}.get(message.side)
     edge = edge or by_kind.get(message.kind, palette.accent)
     title = edge if message.side else palette.text
-    line = palette.simulated if message.simulated else palette.line
+    line = palette.simulated if message.simulated else palette.line.mixed(palette.text, 0.25)
     return f"""
         #toast {{ background: {palette.panel}; border: 1px solid {line}; border-left: 4px solid {edge};
-                  border-radius: 6px; }}
+                  border-top-right-radius: 6px; border-bottom-right-radius: 6px; }}
         #toast QLabel {{ background: transparent; border: none; }}
         #toastTitle {{ color: {title}; font-size: {BASE_PX}px; font-weight: 600; }}
         #toastBody {{ color: {palette.text}; font-size: {BASE_PX}px; }}

@@ -138,7 +138,7 @@ def test_no_price_yet_is_no_zero(panel):
 
 
 @pytest.mark.parametrize(("freshness", "age", "shown"), [
-    (Freshness.STALE, 260, "▨ 4 min"), (Freshness.DELAYED, 905, "◷ 15 min"),
+    (Freshness.STALE, 260, "▨ 4 min old"), (Freshness.DELAYED, 905, "◷ 15 min delayed"),
     (Freshness.CLOSED, 9999, "○ Closed"),
     (Freshness.SIMULATED, 1, "◇ Simulated"),
 ])  # fmt: skip
@@ -147,6 +147,27 @@ def test_what_a_price_is_worth_is_a_word(panel, freshness, age, shown):
     assert text(panel, 0, "state") == shown
     hatch = panel.model.cell(0, column(panel.model, "pnl")).hatch
     assert hatch == {"stale": "stale", "simulated": "simulated"}.get(freshness.value, "")
+
+
+def test_tooltips_tell_the_rest(panel):
+    held = position(stop=D("43.10"), target=D("52"), note="breakout")
+    panel.set_snapshot(snapshot(valued(held, 45.32, Freshness.STALE, 260)))
+
+    def tip(name):
+        return panel.model.index(0, column(panel.model, name)).data(Qt.ToolTipRole) or ""
+
+    assert "BIST:ASELS" in tip("symbol")
+    assert "breakout" in tip("symbol")
+    assert "4,532.00" in tip("pnl")
+    assert "−4.9%" in tip("stop")
+    assert "−90.00\N{NO-BREAK SPACE}₺" in tip("stop")
+    assert "+14.7%" in tip("target")
+    assert "4 min old" in tip("price")
+    assert "14:02:20" in tip("state")
+    panel.set_snapshot(snapshot(valued(position(quantity="-1", stop=D("40")), 45.32, Freshness.SIMULATED)))
+    assert "gains when the price falls" in tip("quantity")
+    assert "not a real" in tip("day")
+    assert "reached the stop" in tip("stop")
 
 
 def test_updates_are_in_place_and_keep_the_selection(panel, qtbot):

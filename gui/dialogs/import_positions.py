@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPushButton, QVBoxLayout, QWidget
@@ -117,7 +117,7 @@ def _identity(position: Position) -> tuple[object, ...]:
 
 
 def _columns() -> list[Column]:
-    def column(name: str, title: str, cell: Callable[[Line], Cell], sample: str, **more: bool) -> Column:
+    def column(name: str, title: str, cell: Callable[[Line], Cell], sample: str, **more: Any) -> Column:
         return Column(name, f"positions.{title}", cell, lambda line: line.number, sample, **more)
 
     def price(name: str, title: str) -> Column:

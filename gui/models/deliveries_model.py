@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PyQt5.QtCore import QObject
 
@@ -72,7 +72,7 @@ class DeliveriesModel(RowModel):
             cell: Callable[[Delivery], Cell],
             order: Callable[[Delivery], object],
             sample: str,
-            **more: bool,
+            **more: Any,
         ) -> Column:
             return Column(name, f"deliveries.{name}", cell, order, sample, **more)
 

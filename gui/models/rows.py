@@ -42,7 +42,8 @@ class Column:
 
     `order` gives what the column sorts by; None goes to the end in either direction. `sample` is the longest
     usual text, for the first width; a column grows when that does not do, unless it holds prose (`elide`).
-    `timed` columns show an age and are renewed as time goes by.
+    `timed` columns show an age and are renewed as time goes by. `tip` makes the tooltip when it is asked for,
+    where that is too dear for each update.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Column:
     timed: bool = False
     hidden: bool = False
     elide: bool = False
+    tip: Callable[[Any], str] | None = None
 
 
 class RowModel(QAbstractTableModel):
@@ -92,7 +94,8 @@ class RowModel(QAbstractTableModel):
         if role == Qt.DisplayRole:
             return f"{cell.text}  {cell.second}" if cell.second else cell.text
         if role == Qt.ToolTipRole:
-            return cell.tip or None
+            make_tip = self.columns[index.column()].tip
+            return (make_tip(self._shown[index.row()]) if make_tip else cell.tip) or None
         if role == Qt.TextAlignmentRole:
             return int(self.alignment(index.column()))
         if role == Qt.AccessibleTextRole:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PyQt5.QtCore import QObject
 
@@ -108,7 +108,7 @@ class SignalsModel(RowModel):
 
     def _make_columns(self) -> list[Column]:
         def column(name: str, cell: Callable[[Signal], Cell], order: Callable[[Signal], object], sample: str,
-                   **more: bool) -> Column:  # fmt: skip
+                   **more: Any) -> Column:  # fmt: skip
             return Column(
                 name, f"signals_view.{name}", lambda line: cell(line.signal), lambda line: order(line.signal),
                 sample, **more,

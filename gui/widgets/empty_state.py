@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PyQt5.QtCore import QEvent, Qt, pyqtSignal
+from PyQt5.QtGui import QShowEvent
 from PyQt5.QtWidgets import QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from core.i18n import tr
@@ -40,7 +41,6 @@ class EmptyState(QWidget):
         column.addWidget(self.button, 0, Qt.AlignHCenter)
         column.addStretch(3)
         self.retranslate()
-        self._paint_image()
 
     def retranslate(self) -> None:
         """Speak the language in use."""
@@ -61,8 +61,13 @@ class EmptyState(QWidget):
         super().changeEvent(event)
         if event.type() == QEvent.LanguageChange:
             self.retranslate()
-        elif event.type() in (QEvent.PaletteChange, QEvent.StyleChange):
+        elif event.type() in (QEvent.PaletteChange, QEvent.StyleChange) and self.isVisible():
             self._paint_image()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """The picture is painted when it is first seen."""
+        super().showEvent(event)
+        self._paint_image()
 
     def _paint_image(self) -> None:
         self._image.setPixmap(self._picture.pixmap(SIZE, SIZE))

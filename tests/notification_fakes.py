@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
 
 from core.clock import FakeClock
 from core.errors import DeliveryError
 from core.model import Delivery
+from core.notifications.channels.base import Channel
 from core.notifications.message import Kind, Message
+from tests.loopback.mail_server import PASSWORD
+from tests.loopback.telegram_server import TOKEN
 
 PATIENCE = 10.0
+TURKISH = "İstanbul'da ıslak şığ: ĞÜŞİÖÇ ğüşıöç ₺ ↑"
 
 
 class FakeChannel:
-    """Delivers at once, unless `outcomes` has something to raise; with `hang`, waits until it is cancelled."""
+    """Delivers at once, unless `outcomes` has something to raise; with `hang`, waits for `cancel`."""
 
     def __init__(
         self,
@@ -109,3 +118,35 @@ def payload(symbol: str = "ASELS", side: str = "BUY", **changes: object) -> dict
         "timestamp": "2026-02-12T14:30:45.123456+03:00", "source": "tvdatafeed", "simulated": False,
         "reference_price": 44.37, "change_pct": 2.15,
     } | changes  # fmt: skip
+
+
+def message(title: str = "↑ BUY ASELS at 45.32 ₺", body: str = TURKISH, **fields: Any) -> Message:
+    """A message to deliver."""
+    return Message(kind=Kind.SIGNAL, title=title, body=body, created=1_795_000_000.0, **fields)
+
+
+def failure(channel: Channel, timeout: float = 5.0, sent: Message | None = None) -> DeliveryError:
+    """The error with which a delivery ends; it must hold no secret, not even in what it is chained to."""
+    with pytest.raises(DeliveryError) as caught:
+        channel.deliver(sent or message(), timeout)
+    shown = "".join(
+        str(getattr(error, name, ""))
+        for error in (caught.value, caught.value.__cause__)
+        for name in ("args", "__dict__", "__cause__")
+    )
+    assert TOKEN not in shown
+    assert PASSWORD not in shown
+    return caught.value
+
+
+@contextmanager
+def silent_server() -> Iterator[int]:
+    """A port where connections are taken and nothing is ever said."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def closed_port() -> int:
+    """A port where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

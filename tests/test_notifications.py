@@ -2,161 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import string
 import threading
 import time
 from collections.abc import Callable, Iterator
-from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from PyQt5.QtCore import QPoint, Qt
-from PyQt5.QtTest import QTest
-from PyQt5.QtWidgets import QApplication, QLineEdit, QMainWindow, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import QMainWindow, QWidget
 from pytestqt.qtbot import QtBot
 
 from core.config import Config, RealTimeConfig
 from core.config_file import as_config
-from core.errors import ConfigError, DeliveryError, InputError, StorageError
-from core.i18n import set_language
+from core.errors import ConfigError, StorageError
 from core.model import Delivery
 from core.notifications.factory import reasons_off
-from core.notifications.message import Kind
 from core.notifications.notifier import Notifier
-from core.notifications.texts import error_message, risk_message, signal_message
-from gui.notifications.gui_call import GuiCaller
 from gui.notifications.notification_manager import NotificationManager
-from gui.notifications.toast import MAX_TOASTS, ToastStack
-from gui.theme import apply_theme, colors
+from gui.notifications.toast import ToastStack
 from tests.loopback import telegram_server as bot_api
 from tests.loopback.telegram_server import CHAT, TOKEN, TelegramServer
-from tests.notification_fakes import HeldClock, Log, payload, signal
-
-NOW = 1_795_000_000.0
-LOCALE = Path(__file__).parent.parent / "core" / "locale" / "notify.json"
-
-
-# The words
-
-
-def test_a_signals_words() -> None:
-    message = signal_message(payload(), now=NOW)
-    assert message.title == "↑ BUY ASELS at 45.32\N{NO-BREAK SPACE}₺"
-    assert message.body == "Price rose +2.15%\nConfidence 95%, tvdatafeed, 14:30:45"
-    assert (message.kind, message.symbol, message.side, message.simulated) == (
-        Kind.SIGNAL,
-        "ASELS",
-        "BUY",
-        False,
-    )
-    assert message.created == NOW
-
-
-def test_a_signals_words_in_turkish() -> None:
-    set_language("tr")
-    message = signal_message(payload(side="SELL", reason="Fiyat düştü −%2,15", simulated=True), now=NOW)
-    assert message.title == "SİMÜLASYON: ↓ SAT ASELS 45,32\N{NO-BREAK SPACE}₺"
-    assert message.body == "Fiyat düştü −%2,15\nGüven %95, tvdatafeed, 14:30:45"
-
-
-def test_the_exchange_tells_the_currency() -> None:
-    assert "$" in signal_message(payload("AAPL", exchange="NASDAQ"), now=NOW).title
-    assert "$" in signal_message(payload("AAPL"), now=NOW, exchange="NYSE").title
-    assert "₺" in signal_message(payload(exchange="MARS"), now=NOW).title
-
-
-def test_fields_that_are_missing_are_left_out() -> None:
-    message = signal_message({"symbol": "ŞİŞE", "type": "buy", "change_pct": 2.5}, now=NOW)
-    assert (message.title, message.body) == ("↑ BUY ŞİŞE", "+2.50%")
-    assert signal_message({"symbol": "A", "type": "SELL"}, now=NOW).body == ""
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("price", "a lot"), ("price", float("nan")), ("price", True), ("confidence", [1]), ("reason", 7),
-        ("timestamp", "yesterday"), ("timestamp", 7), ("source", {}), ("price", 10**400),
-    ],
-)  # fmt: skip
-def test_fields_that_are_unreadable_are_left_out_and_logged(
-    field: str, value: object, caplog: pytest.LogCaptureFixture
-) -> None:
-    message = signal_message(payload(**{field: value}), now=NOW)
-    assert "BUY ASELS" in message.title
-    assert f"unreadable {field}" in caplog.text
-
-
-@pytest.mark.parametrize(
-    "bad", [None, [], "BUY ASELS", {}, {"symbol": "A"}, payload(side="HOLD"), payload(symbol="  ")]
-)
-def test_what_is_no_signal_is_refused(bad: object) -> None:
-    with pytest.raises(InputError):
-        signal_message(bad, now=NOW)
-
-
-@pytest.mark.parametrize(
-    ("risk", "title", "body"),
-    [
-        ("high", "Risk alert: high", "Check your positions and stops."),
-        ("HIGH", "Risk alert: high", "Check your positions and stops."),
-        ("Margin call", "Risk alert: Margin call", "Check your positions and stops."),
-        (3, "Risk alert: 3", "Check your positions and stops."),
-        (0.825, "Risk alert: 0.83", "Check your positions and stops."),
-        ({"level": "critical", "message": "Day −5%"}, "Risk alert: critical", "Day −5%"),
-        ({"risk_level": 2.5, "reason": "Drawdown"}, "Risk alert: 2.50", "Drawdown"),
-        (None, "Risk alert", "Check your positions and stops."),
-        (float("nan"), "Risk alert: nan", "Check your positions and stops."),
-    ],
-)
-def test_a_risks_words(risk: object, title: str, body: str) -> None:
-    message = risk_message(risk, now=NOW)
-    assert (message.title.replace("0.82", "0.83"), message.body) == (title, body)
-
-
-def test_an_errors_words() -> None:
-    assert error_message(StorageError("The disk is full."), now=NOW).body == "The disk is full."
-    assert "KeyError: 'x'" in error_message(KeyError("x"), now=NOW).body
-    assert "without a description" in error_message("", now=NOW).body
-    assert (
-        error_message(f"POST https://api/bot{TOKEN}/x failed", now=NOW).body
-        == "POST https://api/bot***/x failed"
-    )
-
-
-def test_no_message_is_endless_or_holds_control_characters() -> None:
-    message = signal_message(payload("A\x00\x1b[31mB\u202e" * 50, reason="x\x07" * 5000), now=NOW)
-    assert len(message.title) <= 150
-    assert message.title.replace("\N{NO-BREAK SPACE}", " ").isprintable()
-    assert len(message.body) < 1600
-
-
-@given(st.dictionaries(
-    st.sampled_from(sorted(payload())),
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text(), max_size=2),
-))  # fmt: skip
-@pytest.mark.allow_log("has an unreadable")
-def test_no_payload_makes_it_fail(changes: dict[str, Any]) -> None:
-    try:
-        message = signal_message(payload(**changes), now=NOW)
-    except InputError:
-        return
-    assert message.title.replace("\N{NO-BREAK SPACE}", " ").isprintable()
-
-
-def test_every_sentence_is_there_in_both_languages() -> None:
-    def fields(text: str) -> set[str | None]:
-        return {name for _, name, _, _ in string.Formatter().parse(text)} - {None}
-
-    for name, texts in json.loads(LOCALE.read_text("utf-8")).items():
-        assert set(texts) == {"en", "tr"}, name
-        assert texts["en"] and texts["tr"], name
-        assert fields(texts["en"]) == fields(texts["tr"]), name
-
+from tests.notification_fakes import HeldClock, Log, payload
 
 # The notifier, which the terminal uses without a window
 
@@ -475,98 +341,6 @@ def test_the_real_desktop_services_are_chosen_by_default(
     assert "window" in manager.channels[0].check(1)
 
 
-# Toasts
-
-
-@pytest.fixture
-def stack(window: QMainWindow) -> Iterator[ToastStack]:
-    stack = ToastStack(window)
-    yield stack
-    stack.clear()
-
-
-def test_toasts_stack_in_the_corner_above_the_status_bar(stack: ToastStack, window: QMainWindow) -> None:
-    for number in range(MAX_TOASTS + 1):
-        stack.show_message(signal(f"S{number}"))
-    assert [toast.message.symbol for toast in stack.toasts] == ["S1", "S2", "S3"]
-
-    def assert_in_place() -> None:
-        rects = [toast.geometry() for toast in stack.toasts]
-        assert all(window.rect().contains(rect) for rect in rects)
-        assert rects[-1].bottom() < window.statusBar().geometry().top()
-        assert rects[-1].right() > window.width() - 40
-        assert all(upper.bottom() < lower.top() for upper, lower in pairwise(rects))
-
-    assert_in_place()
-    window.resize(1200, 800)
-    assert_in_place()
-
-
-def test_a_click_closes_a_toast(qtbot: QtBot, stack: ToastStack) -> None:
-    stack.show_message(signal("A"))
-    stack.show_message(signal("B"))
-    qtbot.mouseClick(stack.toasts[0], Qt.LeftButton, pos=QPoint(20, 10))
-    qtbot.waitUntil(lambda: [toast.message.symbol for toast in stack.toasts] == ["B"], timeout=3000)
-
-
-def test_a_toast_goes_by_itself_but_not_under_the_mouse(qtbot: QtBot, stack: ToastStack) -> None:
-    stack.show_message(signal("A"))
-    (toast,) = stack.toasts
-    QApplication.sendEvent(toast, _event("Enter"))
-    assert not toast._life.isActive()
-    toast._life.setInterval(1)
-    QApplication.sendEvent(toast, _event("Leave"))
-    qtbot.waitUntil(lambda: stack.toasts == (), timeout=3000)
-
-
-def _event(name: str) -> Any:
-    from PyQt5.QtCore import QEvent
-
-    return QEvent(getattr(QEvent, name))
-
-
-def test_escape_closes_the_newest_but_only_if_nobody_else_wants_it(
-    qtbot: QtBot, window: QMainWindow, stack: ToastStack
-) -> None:
-    field = QLineEdit()
-    layout = QVBoxLayout(window.centralWidget())
-    layout.addWidget(field)
-    field.show()
-    window.activateWindow()
-    field.setFocus()
-    for symbol in "AB":
-        stack.show_message(signal(symbol))
-    assert window.focusWidget() is field
-    QTest.keyClick(field, Qt.Key_A)
-    QTest.keyClick(field, Qt.Key_Escape)
-    qtbot.waitUntil(lambda: [toast.message.symbol for toast in stack.toasts] == ["A"], timeout=3000)
-    QTest.keyClick(field, Qt.Key_Escape)
-    qtbot.waitUntil(lambda: stack.toasts == (), timeout=3000)
-    QTest.keyClick(field, Qt.Key_Escape)
-    assert field.text() == "a"
-
-
-def test_side_and_simulation_are_told_by_word_colour_and_mark(qtbot: QtBot, stack: ToastStack) -> None:
-    app = QApplication.instance()
-    assert isinstance(app, QApplication)
-    stack.show_message(signal("A", "SELL", title="SIMULATED: ↓ SELL A", simulated=True))
-    (toast,) = stack.toasts
-    texts = [label.text() for label in toast.findChildren(type(toast).__mro__[1]) if hasattr(label, "text")]
-    assert texts == ["SIMULATED: ↓ SELL A", "because", "Simulated: no real prices"]
-    assert (toast.property("side"), toast.property("simulated")) == ("sell", True)
-    for theme in ("light", "dark"):
-        apply_theme(app, theme)
-        assert str(colors().down) in toast.styleSheet()
-        assert str(colors().simulated) in toast.styleSheet()
-    assert toast.focusPolicy() == Qt.NoFocus
-
-
-def test_markup_in_a_message_is_shown_as_it_is(stack: ToastStack) -> None:
-    stack.show_message(signal(title="<b>A</b>"))
-    (toast,) = stack.toasts
-    assert toast.layout().itemAt(0).widget().textFormat() == Qt.PlainText  # type: ignore[attr-defined]
-
-
 def test_toasts_follow_the_window_that_is_there(
     qtbot: QtBot, window: QMainWindow, desk: Callable[..., Desk]
 ) -> None:
@@ -580,60 +354,3 @@ def test_toasts_follow_the_window_that_is_there(
     here.wait_for("delivered", "toast", 2)
     assert here.stack.host is other
     assert window.findChildren(ToastStack)[0].toasts == ()
-
-
-# Work for the GUI thread
-
-
-def _in_thread(work: Callable[[], object]) -> tuple[threading.Thread, list[object]]:
-    outcome: list[object] = []
-
-    def run() -> None:
-        try:
-            outcome.append(work())
-        except DeliveryError as error:
-            outcome.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread, outcome
-
-
-def test_work_is_done_in_the_gui_thread(qtbot: QtBot) -> None:
-    caller = GuiCaller()
-    thread, outcome = _in_thread(lambda: caller.call(threading.get_ident, 5.0))
-    qtbot.waitUntil(lambda: bool(outcome), timeout=5000)
-    thread.join()
-    assert outcome == [threading.get_ident()]
-    assert caller.call(lambda: 7, 5.0) == 7
-
-
-def test_work_that_the_gui_thread_is_too_busy_for_is_never_done(qtbot: QtBot) -> None:
-    caller, done = GuiCaller(), []
-    thread, outcome = _in_thread(lambda: caller.call(lambda: done.append(1), 0.02))
-    thread.join()
-    assert "did not respond" in str(outcome[0])
-    qtbot.wait(20)
-    assert done == []
-
-
-def test_waiting_work_can_be_cancelled(qtbot: QtBot) -> None:
-    caller = GuiCaller()
-    thread, outcome = _in_thread(lambda: caller.call(lambda: None, 10.0))
-    while not caller._jobs:
-        thread.join(0.001)
-    caller.cancel()
-    thread.join(5)
-    assert isinstance(outcome[0], DeliveryError)
-    thread, outcome = _in_thread(lambda: caller.call(lambda: None, 10.0))
-    thread.join(5)
-    assert "closed" in str(outcome[0])
-
-
-@pytest.mark.allow_log("a notification could not be shown")
-def test_a_bug_in_the_gui_thread_comes_back_as_a_failure(qtbot: QtBot) -> None:
-    caller = GuiCaller()
-    thread, outcome = _in_thread(lambda: caller.call(lambda: 1 // 0, 5.0))
-    qtbot.waitUntil(lambda: bool(outcome), timeout=5000)
-    thread.join()
-    assert "ZeroDivisionError" in str(outcome[0])

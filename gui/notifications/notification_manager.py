@@ -94,9 +94,9 @@ class NotificationManager(QObject):
         """Work by `config` from now on. Raises `ConfigError` for a bad mapping."""
         self._notifier.apply_config(as_config(config))
 
-    def stop(self) -> None:
-        """End all threads within 2 s and take the toasts away; what waits has failed. Idempotent."""
-        self._notifier.stop()
+    def stop(self, timeout: float = 2.0) -> None:
+        """End all threads within `timeout` seconds and take the toasts away; what waits has failed. Idempotent."""
+        self._notifier.stop(timeout)
         self._hand_on()
         self._toasts.clear()
         self._desktop.close()

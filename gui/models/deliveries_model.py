@@ -79,7 +79,7 @@ class DeliveriesModel(RowModel):
         return [
             column("time", self._time, lambda d: d.updated, "14:30:45  12 min ago", timed=True),
             column("channel", _channel, lambda d: channel_name(d.channel), "Telegram"),
-            column("title", _title, lambda d: d.title, "↑ BUY ASELS at 45.32 ₺", elide=True),
+            column("title", _title, lambda d: d.title, "↑ BUY ASELS at 145.32 ₺ 00", elide=True),
             column("status", _status, _status_rank, "✓ Delivered"),
             column("attempt", _attempt, lambda d: d.attempt, "1", figures=True),
             column("detail", _detail, lambda d: d.detail, "detail", elide=True),

@@ -95,7 +95,7 @@ class NotificationManager(QObject):
         self._notifier.apply_config(as_config(config))
 
     def stop(self, timeout: float = 2.0) -> None:
-        """End all threads within `timeout` seconds, take the toasts away; what waits has failed. Idempotent."""
+        """End all threads within `timeout` seconds, take toasts away; what waits has failed. Idempotent."""
         self._notifier.stop(timeout)
         self._hand_on()
         self._toasts.clear()

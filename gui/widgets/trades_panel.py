@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from PyQt5.QtCore import QEvent
@@ -22,9 +23,9 @@ from gui.widgets.table_tools import TableView
 class TradesPanel(QWidget):
     """Closed trades, newest first, with the realised P&L per currency; exports what is shown."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, now: Callable[[], float] = time.time) -> None:
         super().__init__(parent)
-        self.model = TradesModel(self)
+        self.model = TradesModel(self, now=now)
         self.table = TableView(self.model, "trades")
         self.totals = TotalsBar(self)
         self.export_action = PanelAction(self, "export", "positions.export", self.export)

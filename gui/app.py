@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 
 from PyQt5.QtCore import QObject, QSocketNotifier, Qt, QTimer, pyqtSignal
-from PyQt5.QtWidgets import QApplication, QMessageBox
+from PyQt5.QtWidgets import QApplication, QMessageBox, QWidget
 
 from core.errors import AlreadyRunningError, ConfigError, SwingHunterError
 from core.i18n import tr
@@ -19,6 +22,12 @@ from gui import theme
 from gui.main_window.main_window import MainWindow
 
 EXIT_CONFIG = 2
+EXIT_REFUSED = 1
+READING_SECONDS = 15.0
+"""For so long a refusal stays on the screen."""
+STARTED_VARIABLE = "SWING_STARTED"
+"""When the process was started (Unix seconds), as `run.py` notes it."""
+log = logging.getLogger(__name__)
 
 
 def put_window_first() -> None:
@@ -41,16 +50,18 @@ def run_desktop(
     try:
         session = prepare_session(config_path, data_dir, demo=demo)
     except ConfigError as error:
-        return _refuse_config(app, error)
+        return _refuse_config(app, error, duration)
     except SwingHunterError as error:
-        return _refuse(app, str(error))
+        return _refuse(app, str(error), duration)
     theme.apply_theme(app, session.config.theme)
     lock = InstanceLock(session.data_dir)
     try:
         lock.acquire()
     except AlreadyRunningError as error:
         lock.notify_first()
-        return _refuse(app, str(error))
+        return _refuse(app, str(error), duration)
+    except SwingHunterError as error:
+        return _refuse(app, str(error), duration)
     config = session.config
     logs = setup_logging(session.data_dir, config.log_level, debug=config.debug_mode)
     try:
@@ -71,6 +82,7 @@ def _run(
     lock.listen(bridge.raise_requested.emit)
     logs.catch_crashes(bridge.tell_bug)
     window.settings.applied.connect(lambda new: logs.set_level(new.log_level, debug=new.debug_mode))
+    window.first_painted.connect(_note_painted)
     if logs.warning:
         window.notice_bar.say("warning", logs.warning)
     with _Interrupts(window):
@@ -78,6 +90,15 @@ def _run(
         if duration is not None:
             QTimer.singleShot(round(duration * 1000), window.close)
         return int(app.exec_())
+
+
+def _note_painted() -> None:
+    """Write into the log how long the start took; the benchmark reads it there."""
+    try:
+        started = float(os.environ[STARTED_VARIABLE])
+    except (KeyError, ValueError):
+        return
+    log.info("the window was painted %.3f s after the start", time.time() - started)
 
 
 class _Bridge(QObject):
@@ -97,6 +118,7 @@ class _Bridge(QObject):
         self.bug_found.emit(tr("window.bug", error=f"{type(bug).__name__}: {bug}"))
 
     def _raise(self) -> None:
+        log.info("the program was started once more, so this window comes to the front")
         window = self._window
         window.setWindowState((window.windowState() & ~Qt.WindowMinimized) | Qt.WindowActive)
         window.show()
@@ -107,14 +129,14 @@ class _Bridge(QObject):
 class _Interrupts:
     """Ctrl-C and SIGTERM close the window, without a timer that polls for them."""
 
-    def __init__(self, window: MainWindow) -> None:
+    def __init__(self, window: QWidget) -> None:
         self._window = window
 
     def __enter__(self) -> None:
         self._read, self._write = socket.socketpair()
         self._read.setblocking(False)
         self._write.setblocking(False)
-        self._notifier = QSocketNotifier(self._read.fileno(), QSocketNotifier.Read)
+        self._notifier = QSocketNotifier(self._read.fileno(), QSocketNotifier.Read)  # type: ignore[arg-type]  # it takes an int
         self._notifier.activated.connect(self._close)
         self._old_fd = signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
         self._old = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
@@ -135,20 +157,25 @@ class _Interrupts:
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def _refuse_config(app: QApplication, error: ConfigError) -> int:
-    """One dialog with all the problems; nothing is written."""
+def _refuse_config(app: QApplication, error: ConfigError, duration: float | None) -> int:
+    """One dialog with all the problems, for `duration` seconds at most; nothing is written."""
     from gui.dialogs.config_problems import ConfigProblemsDialog
 
     print(error, file=sys.stderr)  # noqa: T201 - somebody may have started it from a terminal
     theme.apply_theme(app, "system")
-    ConfigProblemsDialog(error).exec_()
+    dialog = ConfigProblemsDialog(error)
+    if duration is not None:
+        QTimer.singleShot(round(duration * 1000), dialog.reject)
+    with _Interrupts(dialog):
+        dialog.exec_()
     return EXIT_CONFIG
 
 
-def _refuse(app: QApplication, sentence: str) -> int:
+def _refuse(app: QApplication, sentence: str, duration: float | None) -> int:
     print(sentence, file=sys.stderr)  # noqa: T201 - somebody may have started it from a terminal
     theme.apply_theme(app, "system")
     box = QMessageBox(QMessageBox.Warning, tr("window.title"), sentence, QMessageBox.Ok)
-    QTimer.singleShot(15_000, box.reject)
-    box.exec_()
-    return 1
+    QTimer.singleShot(round(min(duration or READING_SECONDS, READING_SECONDS) * 1000), box.reject)
+    with _Interrupts(box):
+        box.exec_()
+    return EXIT_REFUSED

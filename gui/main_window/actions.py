@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from PyQt5.QtCore import QObject
+from PyQt5.QtCore import QObject, Qt
 from PyQt5.QtGui import QKeySequence
 from PyQt5.QtWidgets import QAction, QMenu, QMenuBar
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gui.main_window.main_window import MainWindow
 
 ZONES = ("live_prices", "positions", "signals", "notifications")
+PANELS = ("symbols", "trades", "log")
 
 
 class Actions(QObject):
@@ -35,7 +36,10 @@ class Actions(QObject):
         view = self._menu("menu_view")
         for number, name in enumerate(ZONES, start=1):
             self._add(view, name, f"Ctrl+{number}", self._zone(name))
-        self._add(view, "filter", "Ctrl+F", window.desk.ticker.focus_filter)
+        for name in PANELS:
+            self._add(view, name, "", self._zone(name))
+        view.addSeparator()
+        self._add(view, "filter", "Ctrl+F", self._filter)
         view.addSeparator()
         self._add(view, "move_panels", "", lambda: window.docks.set_locked(not unlock.isChecked()))
         unlock = self._named["move_panels"]
@@ -66,6 +70,10 @@ class Actions(QObject):
     def _toggle_scan(self) -> None:
         self._window.control_bar.scan_button.click()
 
+    def _filter(self) -> None:
+        self._zone("live_prices")()
+        self._window.desk.ticker.focus_filter()
+
     def _zone(self, name: str) -> Callable[[], None]:
         def go() -> None:
             dock = self._window.docks[name]
@@ -81,5 +89,5 @@ class Actions(QObject):
         from gui.dialogs.about import AboutDialog
 
         dialog = AboutDialog(self._window)
-        dialog.exec_()
-        dialog.deleteLater()
+        dialog.setAttribute(Qt.WA_DeleteOnClose)
+        dialog.open()

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PyQt5.QtCore import QObject, pyqtSignal
 from PyQt5.QtWidgets import QWidget
 
 from core.config import Config
-from gui.notifications.notification_manager import NotificationManager
+
+if TYPE_CHECKING:
+    from gui.notifications.notification_manager import NotificationManager
 
 MAX_WAITING = 1000
+STOP_SECONDS = 0.5
+"""A channel that hangs for longer than this at the end is left behind: the window must close within 3 s."""
 
 
 class Alerts(QObject):
@@ -34,6 +38,8 @@ class Alerts(QObject):
 
     def start(self) -> None:
         """Make the manager; idempotent."""
+        from gui.notifications.notification_manager import NotificationManager
+
         if self._manager is not None:
             return
         self._manager = NotificationManager(self._config, parent=self, window=self._window, demo=self._demo)
@@ -44,7 +50,7 @@ class Alerts(QObject):
     def stop(self) -> None:
         """End the channels' threads; idempotent."""
         if self._manager is not None:
-            self._manager.stop()
+            self._manager.stop(STOP_SECONDS)
 
     def signal(self, payload: dict[str, Any]) -> None:
         """Alert a BUY or SELL, unless notifications are off."""
@@ -65,10 +71,6 @@ class Alerts(QObject):
         self._config = config
         if self._manager is not None:
             self._manager.apply_config(config)
-
-    def channel_states(self) -> dict[str, str]:
-        """The state word of each channel, empty before `start`."""
-        return {} if self._manager is None else self._manager.channel_states()
 
     def _tell(self, call: Callable[[NotificationManager], object]) -> None:
         if self._manager is None:

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from PyQt5.QtCore import QSize, Qt, pyqtSignal
-from PyQt5.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
+from PyQt5.QtCore import QSize, Qt, pyqtBoundSignal, pyqtSignal
+from PyQt5.QtGui import QIcon, QPaintEvent
+from PyQt5.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QStyle,
+    QStyleOptionButton,
+    QStylePainter,
+    QToolButton,
+    QWidget,
+)
 
 from core.feed_text import feed_sentence, source_lines
 from core.i18n import tr
@@ -12,6 +23,7 @@ from core.model import FeedStatus
 from gui import theme
 from gui.icons import icon
 from gui.main_window.market_clock import clock_line
+from gui.main_window.signs import words_of
 
 _STATE_ROLE = {"running": "up", "simulated": "simulated", "connecting": "warning", "offline": "down"}
 
@@ -39,6 +51,33 @@ class ElidedLabel(QLabel):
         self.setText(self.fontMetrics().elidedText(self._whole, Qt.ElideRight, self.width()))
 
 
+class ScanButton(QPushButton):
+    """Paints an icon in the place of its text's sign, which not every computer has a font for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setIconSize(QSize(14, 14))
+        self._painted_icon = QIcon()
+
+    def set_scanning(self, scanning: bool) -> None:
+        """Say that a click stops the scan, or starts it."""
+        self._painted_icon = icon("stop") if scanning else icon("play", "on_accent")
+        self.setText(tr("window.stop_scan" if scanning else "window.start_scan"))
+        self.setAccessibleName(words_of(self.text()))
+        self.setProperty("role", "" if scanning else "primary")
+        self.style().unpolish(self)
+        self.style().polish(self)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """See Qt."""
+        option = QStyleOptionButton()
+        self.initStyleOption(option)
+        option.text = words_of(self.text())
+        option.icon = self._painted_icon
+        option.iconSize = self.iconSize()
+        QStylePainter(self).drawControl(QStyle.CE_PushButton, option)
+
+
 class ControlBar(QWidget):
     """Emits what the user asks for; shows what it is told."""
 
@@ -56,7 +95,7 @@ class ControlBar(QWidget):
         self._calendar = calendar
         self._scanning = False
         self._status = FeedStatus(state="stopped")
-        self.scan_button = QPushButton()
+        self.scan_button = ScanButton()
         self.scan_button.setMinimumHeight(30)
         self.scan_button.clicked.connect(self._toggle)
         self._clock = QLabel()
@@ -77,11 +116,8 @@ class ControlBar(QWidget):
     def set_scanning(self, scanning: bool) -> None:
         """Say whether the button starts or stops."""
         self._scanning = scanning
-        self.scan_button.setText(tr("window.stop_scan" if scanning else "window.start_scan"))
+        self.scan_button.set_scanning(scanning)
         self.scan_button.setToolTip(tr("window.start_tip"))
-        self.scan_button.setProperty("role", "" if scanning else "primary")
-        self.scan_button.style().unpolish(self.scan_button)
-        self.scan_button.style().polish(self.scan_button)
 
     def set_feed_status(self, status: FeedStatus) -> None:
         """Show another state of the feed."""
@@ -133,7 +169,7 @@ class ControlBar(QWidget):
         for button in (self._settings, self._theme, self._language):
             layout.addWidget(button)
 
-    def _tool(self, name: str, signal: object) -> QToolButton:
+    def _tool(self, name: str, signal: pyqtBoundSignal) -> QToolButton:
         button = QToolButton()
         button.setObjectName(f"{name or 'language'}Button")
         button.setIconSize(QSize(18, 18))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from PyQt5.QtCore import QObject
+from PyQt5.QtWidgets import QWidget
 
+from core.clock import Clock
 from core.commands import (
     ClosePosition,
     DeletePosition,
@@ -14,11 +16,13 @@ from core.commands import (
     TradesChanged,
 )
 from core.config import Config
+from core.engine.engine import trades_simulation
 from core.feed.messages import InstrumentUnknown
+from core.market_calendar import MarketCalendar
 from core.model import FeedStatus, PortfolioSnapshot
 from gui.main_window.engine_link import EngineLink
 from gui.widgets.log_panel import LogPanel
-from gui.widgets.notification_log import NotificationLogPanel
+from gui.widgets.notification_log import NotificationLogPanel, channel_states
 from gui.widgets.positions_panel import PositionsPanel
 from gui.widgets.price_ticker import LivePriceTicker
 from gui.widgets.signals_panel import SignalsPanel
@@ -30,22 +34,22 @@ from gui.workers.mailbox import Frame
 class Desk(QObject):
     """The panels: what the market does, what I hold, what happened."""
 
-    def __init__(self, config: Config, link: EngineLink, parent: QObject) -> None:
+    def __init__(self, config: Config, link: EngineLink, clock: Clock, parent: QObject) -> None:
         super().__init__(parent)
         self._link = link
-        self.ticker = LivePriceTicker(default_exchange=config.exchange)
+        self.ticker = LivePriceTicker(default_exchange=config.exchange, clock=clock)
         self.symbols = SymbolsPanel(default_exchange=config.exchange)
-        self.positions = PositionsPanel()
+        self.positions = PositionsPanel(now=clock.time)
         self.trades = TradesPanel()
-        self.signals = SignalsPanel()
-        self.notifications = NotificationLogPanel()
+        self.signals = SignalsPanel(now=clock.time)
+        self.notifications = NotificationLogPanel(now=clock.time)
         self.log = LogPanel()
         self.configure(config)
         self._wire_events()
         self._wire_commands()
 
     @property
-    def panels(self) -> dict[str, object]:
+    def panels(self) -> dict[str, QWidget]:
         """The panels by the names of their docks."""
         return {
             "live_prices": self.ticker, "symbols": self.symbols, "positions": self.positions,
@@ -56,7 +60,13 @@ class Desk(QObject):
     def configure(self, config: Config) -> None:
         """Take over what concerns the panels."""
         self.ticker.set_flash(config.flash_changes)
+        self.ticker.set_calendar(MarketCalendar(config.extra_closures))
+        self.ticker.model().default_exchange = config.exchange
         self.symbols.set_limit(config.real_time.max_live_symbols)
+        self.symbols.set_default_exchange(config.exchange)
+        self.positions.set_default_exchange(config.exchange)
+        self.positions.set_simulation_chosen(trades_simulation(config))
+        self.notifications.set_channels(channel_states(config))
 
     def _wire_events(self) -> None:
         link = self._link

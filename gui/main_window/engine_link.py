@@ -13,12 +13,23 @@ from typing import Any
 
 from PyQt5.QtCore import QObject, QTimer, pyqtSignal
 
-from core.commands import Command, CommandResult
+from core.commands import (
+    ClosePosition,
+    Command,
+    CommandResult,
+    DeletePosition,
+    EditPosition,
+    ImportPositions,
+    OpenPosition,
+    RecordDelivery,
+)
 from gui.workers.mailbox import Frame
 from gui.workers.websocket_worker import WebSocketWorker
 
 log = logging.getLogger(__name__)
 
+LEDGER = (OpenPosition, ImportPositions, EditPosition, ClosePosition, DeletePosition)
+"""What the user has entered: it waits for an engine that is down, and is never dropped silently."""
 FRAME_MS = 8
 """Milliseconds in which prices gather; the ticker has a frame of its own and paints less often than this."""
 
@@ -28,19 +39,24 @@ class EngineLink(QObject):
 
     frame = pyqtSignal(object)
     """A `Frame` with the newest ticks."""
-    command_failed = pyqtSignal(str)
-    """A command was not carried out: why, in one sentence."""
+    command_failed = pyqtSignal(object, str)
+    """A `Command` was not carried out: why, in one sentence."""
+    engine_ended = pyqtSignal()
+    """The engine stopped working though nobody closed it; `ensure_running` tries again."""
 
     def __init__(self, worker: WebSocketWorker, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.worker = worker
+        self._closed = False
+        self._posted: dict[int, Command] = {}
         self._handlers: dict[type[Any], list[Callable[[Any], None]]] = defaultdict(list)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(FRAME_MS)
         self._timer.timeout.connect(self._take_frame)
         worker.frame_waiting.connect(self._on_frame_waiting)
-        worker.core_event.connect(self._on_event)
+        worker.core_event.connect(self.tell)
+        worker.finished.connect(self._on_finished)
         self.on(CommandResult, self._on_result)
 
     def on(self, event_type: type[Any], handler: Callable[[Any], None]) -> None:
@@ -48,18 +64,42 @@ class EngineLink(QObject):
         self._handlers[event_type].append(handler)
 
     def ensure_running(self) -> None:
-        """Start the engine's thread unless it runs."""
-        if not self.worker.isRunning() and not self.worker.isFinished():
+        """Start the engine's thread unless it runs or everything was closed."""
+        if not self._closed and not self.worker.isRunning():
             self.worker.start()
 
     def post(self, command: Command) -> None:
-        """Ask the engine for something."""
+        """Ask the engine for something. What was entered brings an engine back that is down."""
+        if not isinstance(command, RecordDelivery):  # the log says enough of those that fail
+            self._posted[command.id] = command
         self.worker.post(command)
+        if isinstance(command, LEDGER):
+            self.ensure_running()
+
+    def tell(self, event: object) -> None:
+        """Hand `event` to its handlers, as if it had come from the engine."""
+        for handler in self._handlers[type(event)]:
+            try:
+                handler(event)
+            except Exception:
+                log.exception("the window could not show a %s", type(event).__name__)
 
     def close(self) -> None:
-        """End the worker and let its last events through. Idempotent."""
+        """End the worker. What it was told before is carried out, or logged where it could not be.
+
+        Idempotent.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        was_running = self.worker.isRunning()
         self.worker.stop()
         self._timer.stop()
+        if not was_running:
+            for command in self._posted.values():
+                if isinstance(command, LEDGER):
+                    log.error("not carried out, as the engine was down: %r", command)
+        self._posted.clear()
 
     def _on_frame_waiting(self) -> None:
         if not self._timer.isActive():
@@ -70,13 +110,11 @@ class EngineLink(QObject):
         if frame.ticks or frame.aged:
             self.frame.emit(frame)
 
-    def _on_event(self, event: object) -> None:
-        for handler in self._handlers[type(event)]:
-            try:
-                handler(event)
-            except Exception:
-                log.exception("the window could not show a %s", type(event).__name__)
-
     def _on_result(self, result: CommandResult) -> None:
-        if result.error:
-            self.command_failed.emit(result.error)
+        command = self._posted.pop(result.command_id, None)
+        if result.error and command is not None:
+            self.command_failed.emit(command, result.error)
+
+    def _on_finished(self) -> None:
+        if not self._closed:
+            self.engine_ended.emit()

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PyQt5.QtCore import QByteArray, QSettings, QSize, Qt
-from PyQt5.QtWidgets import QDockWidget, QMainWindow, QWidget
+from PyQt5.QtWidgets import QDockWidget, QMainWindow, QTabWidget, QWidget
 
 from core.i18n import tr
+from gui.main_window.signs import shown
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +46,11 @@ class Docks:
         window.setDockNestingEnabled(True)
         window.setAnimated(False)
         self._locked = True
-        window.setTabPosition(Qt.AllDockWidgetAreas, _north())
+        window.setTabPosition(Qt.AllDockWidgetAreas, QTabWidget.North)
 
     def add(self, name: str, widget: QWidget) -> QDockWidget:
         """A dock for `widget`; its title is the sentence `window.NAME`."""
-        dock = QDockWidget(tr(f"window.{name}"), self._window)
+        dock = QDockWidget(shown(tr(f"window.{name}")), self._window)
         dock.setObjectName(f"dock_{name}")
         dock.setWidget(widget)
         dock.topLevelChanged.connect(lambda _floating: self._set_title_bar(dock))
@@ -68,7 +69,7 @@ class Docks:
         if bare == (dock.titleBarWidget() is not None):
             return
         old = dock.titleBarWidget()
-        dock.setTitleBarWidget(_NoTitleBar() if bare else None)
+        dock.setTitleBarWidget(_NoTitleBar() if bare else None)  # type: ignore[arg-type]  # the stubs know no None
         if old is not None:
             old.deleteLater()
 
@@ -101,13 +102,21 @@ class Docks:
         self.arrange()
         if self._file is None or not self._file.exists():
             return
-        settings = QSettings(str(self._file), QSettings.IniFormat)
-        geometry, state = settings.value("geometry"), settings.value("state")
-        if isinstance(geometry, QByteArray):
+        geometry, state = self._stored("geometry"), self._stored("state")
+        if geometry is not None:
             self._window.restoreGeometry(geometry)
-        if isinstance(state, QByteArray) and not self._window.restoreState(state, STRUCTURE):
-            log.info("the stored window layout is of another version; the default one is used")
+        if state is not None and not self._window.restoreState(state, STRUCTURE):
+            log.info("the stored window layout is damaged or of another version; the default one is used")
             self.arrange()
+
+    def _stored(self, name: str) -> QByteArray | None:
+        """What was remembered under `name`, None if there is nothing usable."""
+        try:
+            value = QSettings(str(self._file), QSettings.IniFormat).value(name)
+        except (TypeError, ValueError) as error:  # PyQt cannot make sense of what the file holds
+            log.info("the stored window layout cannot be read: %s", error)
+            return None
+        return value if isinstance(value, QByteArray) else None
 
     def save(self) -> None:
         """Remember the present places."""
@@ -123,10 +132,5 @@ class Docks:
     def retranslate(self, title: Callable[[str], str]) -> None:
         """Name the docks in the language in use."""
         for name, dock in self._docks.items():
-            dock.setWindowTitle(title(f"window.{name}"))
-
-
-def _north() -> int:
-    from PyQt5.QtWidgets import QTabWidget
-
-    return QTabWidget.North
+            dock.setWindowTitle(shown(title(f"window.{name}")))
+            dock.widget().setWindowTitle(title(f"window.{name}"))

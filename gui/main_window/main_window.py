@@ -8,18 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from PyQt5.QtCore import QEvent, Qt, QTimer, pyqtSignal
-from PyQt5.QtGui import QCloseEvent, QShowEvent
+from PyQt5.QtGui import QCloseEvent, QKeyEvent, QPaintEvent, QShowEvent
 from PyQt5.QtWidgets import QMainWindow, QVBoxLayout, QWidget
 
-from core.clock import SystemClock
-from core.commands import SetInstruments, StartFeed, StopFeed
+from core.clock import Clock, SystemClock
+from core.commands import Command, RecordDelivery, SetInstruments, StartFeed, StopFeed
 from core.config import Config
 from core.config_file import as_config, resolve_instruments
-from core.engine.engine import StoreFactory
+from core.engine.engine import StoreFactory, trades_simulation
+from core.feed.budget import PROCESS_BUDGETS, BudgetRegistry
 from core.feed.live_feed import SourceFactory
 from core.i18n import set_language, tr
 from core.market_calendar import MarketCalendar
-from core.model import FeedStatus, Notice, PortfolioSnapshot, signal_from_payload
+from core.model import Delivery, FeedStatus, Instrument, Notice, PortfolioSnapshot
 from core.session import ConfigStore
 from core.sources.registry import create_source
 from gui.data.state_manager import StateManager
@@ -31,6 +32,7 @@ from gui.main_window.engine_link import EngineLink
 from gui.main_window.layout import Docks
 from gui.main_window.money_bar import MoneyBar
 from gui.main_window.notice_bar import NoticeBar
+from gui.main_window.payloads import read_signal
 from gui.main_window.settings_flow import SettingsFlow
 from gui.workers.websocket_worker import WebSocketWorker, memory_store
 
@@ -42,10 +44,12 @@ DEFAULT_SIZE = (1366, 740)
 class MainWindow(QMainWindow):
     """The desktop terminal.
 
-    Without a `config_store` nothing is saved; without `open_store` the ledger lives in memory. The engine
-    starts when the window is first shown, or with the first `start_scan`.
+    `config` is a `Config` or a mapping in the shape of `swing_config.json`. Without a `config_store` nothing
+    is saved; without `open_store` the ledger lives in memory. The engine starts after the window was first
+    painted, or with the first `start_scan`. Raises `ConfigError` for a mapping that holds a problem.
     """
 
+    first_painted = pyqtSignal()
     closing = pyqtSignal()
 
     def __init__(
@@ -56,21 +60,24 @@ class MainWindow(QMainWindow):
         data_dir: Path | None = None,
         open_store: StoreFactory = memory_store,
         source_factory: SourceFactory = create_source,
+        clock: Clock | None = None,
+        budgets: BudgetRegistry = PROCESS_BUDGETS,
         demo: bool = False,
     ) -> None:
         super().__init__()
         self._config = as_config(config)
         set_language(self._config.language)
         self._demo = demo
-        self._scanning = False
-        self._clock = SystemClock()
+        self._scanning = self._painted = self._closed = False
+        self._said_unknown: set[str] = set()
+        self._clock = clock or SystemClock()
         self.state = StateManager(self)
         self.worker = WebSocketWorker(
-            resolve_instruments(self._config), self._config, open_store=open_store, autostart=False,
-            source_factory=source_factory,
+            resolve_instruments(self._config), self._config, open_store=open_store, clock=self._clock,
+            autostart=False, source_factory=source_factory, budgets=budgets,
         )  # fmt: skip
         self.link = EngineLink(self.worker, self)
-        self.desk = Desk(self._config, self.link, self)
+        self.desk = Desk(self._config, self.link, self._clock, self)
         self.alerts = Alerts(self._config, self, demo=demo)
         self.settings = SettingsFlow(self._config, config_store, self)
         self.control_bar = ControlBar(self._config.exchange, MarketCalendar(self._config.extra_closures))
@@ -120,24 +127,29 @@ class MainWindow(QMainWindow):
         self.desk.ticker.update_price(symbol, price, change_pct)
 
     def on_ws_signal_triggered(self, signal: dict[str, Any]) -> None:
-        """List a signal and send its alerts."""
-        self.state.append_signal(signal)
-        self.desk.signals.add_signals([signal_from_payload(signal)])
-        self.alerts.signal(signal)
+        """List a signal and send its alerts; what is none is logged and goes nowhere."""
+        listed = read_signal(signal)
+        if listed is not None:
+            self.state.append_signal(signal)
+            self.desk.signals.add_signals([listed])
+            self.alerts.signal(signal)
 
     def on_ws_portfolio_updated(self, portfolio: dict[str, Any]) -> None:
         """Keep the latest portfolio payload for whoever asks the state manager."""
-        self.state.set("portfolio", portfolio)
+        if isinstance(portfolio, Mapping):
+            self.state.set("portfolio", portfolio)
+        else:
+            log.warning("a portfolio that is none was ignored: %r", portfolio)
 
     def on_ws_connection_status(self, connected: bool) -> None:
         """Show whether real prices arrive."""
-        self.state.set("connected", connected)
-        self.desk.ticker.set_connection_status(connected)
+        self.state.set("connected", bool(connected))
+        self.desk.ticker.set_connection_status(bool(connected))
 
     def on_ws_error_occurred(self, error: str) -> None:
         """Say what went wrong, and alert."""
-        self.notice_bar.say("error", error)
-        self.alerts.error(error)
+        self.notice_bar.say("error", str(error))
+        self.alerts.error(str(error))
 
     # --- assembling ---------------------------------------------------------------------------------
 
@@ -172,6 +184,7 @@ class MainWindow(QMainWindow):
         link.on(Notice, self._on_notice)
         link.frame.connect(lambda _: self.money_bar.set_last_event(self._clock.time()))
         link.command_failed.connect(self._on_command_failed)
+        link.engine_ended.connect(self._on_engine_ended)
         worker.signal_triggered.connect(self.on_ws_signal_triggered)
         worker.connection_status.connect(self.on_ws_connection_status)
 
@@ -184,21 +197,32 @@ class MainWindow(QMainWindow):
 
     def _on_notice(self, notice: Notice) -> None:
         sentence = tr(notice.key, **notice.params)
+        if notice.key == "engine.unknown_symbol":
+            if sentence in self._said_unknown:
+                return
+            self._said_unknown.add(sentence)
+        if notice.key == "engine.text":  # the engine's last words
+            sentence = tr("window.engine_down", error=sentence)
         if notice.level == "error":
             self.on_ws_error_occurred(sentence)
         else:
             self.notice_bar.say(notice.level, sentence)
 
-    def _on_command_failed(self, error: str) -> None:
+    def _on_command_failed(self, command: Command, error: str) -> None:
         self.notice_bar.say("error", tr("window.command_failed", error=error))
+        if isinstance(command, StartFeed):
+            self._set_scanning(False)
 
-    def _on_delivery(self, delivery: Any) -> None:
-        from core.commands import RecordDelivery
+    def _on_engine_ended(self) -> None:
+        self.link.tell(FeedStatus(state="stopped", updated=self._clock.time()))
+        self._set_scanning(False)
 
+    def _on_delivery(self, delivery: Delivery) -> None:
         self.desk.notifications.add_delivery(delivery)
         self.link.post(RecordDelivery(delivery=delivery))
 
-    def _on_instruments(self, instruments: tuple[Any, ...]) -> None:
+    def _on_instruments(self, instruments: tuple[Instrument, ...]) -> None:
+        self._said_unknown.clear()
         self.desk.ticker.set_instruments(instruments)
         self.link.post(SetInstruments(instruments=tuple(instruments)))
         self.settings.save_symbols(instruments)
@@ -208,6 +232,9 @@ class MainWindow(QMainWindow):
         self.settings.push_to(self.link, self.desk, self.alerts, old, config)
         self.control_bar.set_market(config.exchange, MarketCalendar(config.extra_closures))
         self.money_bar.set_exchange(config.exchange)
+        if trades_simulation(old) != trades_simulation(config):
+            chosen = "simulation_chosen" if trades_simulation(config) else "real_chosen"
+            self.notice_bar.say("info", tr(f"window.{chosen}"))
         self._every_second()
 
     def _set_scanning(self, scanning: bool) -> None:
@@ -236,26 +263,45 @@ class MainWindow(QMainWindow):
         super().changeEvent(event)
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Paint first; the engine, the icons and the channels come right after."""
+        """See Qt."""
         super().showEvent(event)
-        if not self._second.isActive():
+        if not self._closed:
             self._second.start()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint first; the engine, the icons and the channels come right after."""
+        super().paintEvent(event)
+        if not self._painted:
+            self._painted = True
             QTimer.singleShot(0, self._after_first_paint)
 
     def _after_first_paint(self) -> None:
+        if self._closed:
+            return
+        self.first_painted.emit()
         self.link.ensure_running()
         self.control_bar.load_icons()
         self.alerts.start()
         if self._demo:
             self.start_scan()
 
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Esc, unless somebody had a use for it, dismisses the notice."""
+        if event.key() == Qt.Key_Escape and self.notice_bar.isVisible():
+            self.notice_bar.dismiss()
+        else:
+            super().keyPressEvent(event)
+
     def closeEvent(self, event: QCloseEvent) -> None:
-        """End everything in the one order: feed, engine, storage, then the channels and the window."""
-        self._second.stop()
-        self.docks.save()
-        self.link.close()
-        self.alerts.stop()
-        self.closing.emit()
+        """End everything within 3 s: feed, channels (their last words are stored), engine, storage."""
+        if not self._closed:
+            self._closed = True
+            self._second.stop()
+            self.docks.save()
+            self.link.post(StopFeed())  # its requests are broken off while the channels end
+            self.alerts.stop()
+            self.link.close()
+            self.closing.emit()
         super().closeEvent(event)
 
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from PyQt5.QtCore import QCoreApplication, QEvent, QObject, pyqtSignal
+from PyQt5.QtCore import QCoreApplication, QEvent, QObject, Qt, pyqtSignal
 from PyQt5.QtWidgets import QApplication, QWidget
 
 from core.commands import ApplyConfig
 from core.config import Config
+from core.config_file import resolve_instruments
 from core.errors import SwingHunterError
 from core.i18n import language, set_language, tr
 from core.model import Instrument
@@ -38,17 +39,22 @@ class SettingsFlow(QObject):
         self._window = window
 
     def open(self) -> None:
-        """Show the dialog; it applies by itself."""
+        """Show the dialog; it applies by itself and blocks nobody."""
         from gui.dialogs.settings_dialog import SettingsDialog
 
         dialog = SettingsDialog(self._config, self._window)
+        dialog.setAttribute(Qt.WA_DeleteOnClose)
         dialog.config_applied.connect(self.apply)
         dialog.test_requested.connect(self.test_requested)
-        dialog.exec_()
-        dialog.deleteLater()
+        self.failed.connect(dialog.show_failure)
+        dialog.open()
 
     def apply(self, config: Config) -> None:
         """Save `config` and let everything work by it."""
+        if config.exchange != self._config.exchange:  # "ASELS" is to stay the one that it was
+            instruments = resolve_instruments(self._config)
+            names = tuple(_symbol_name(each, config.exchange) for each in instruments)
+            config = msgspec.structs.replace(config, symbols=names)
         try:
             if self._store is not None:
                 self._store.save(config)

@@ -197,10 +197,10 @@ class WebSocketWorker(QThread):
         return self._thread_id == threading.get_ident()
 
     def _work(self) -> None:
-        if self._instruments:
-            self.post(SetInstruments(instruments=self._instruments))
+        first: list[Command] = [SetInstruments(instruments=self._instruments)] if self._instruments else []
         if self._autostart:
-            self.post(StartFeed())
+            first.append(StartFeed())
+        self._loop.process(first, [], self._process_tick)  # before what waits in the inbox, a later wish
         while not self._loop.stopping:
             messages, quotes = self._receive_tick()
             self._throttle.interval = self._loop.engine.config.real_time.update_interval_ms / 1000

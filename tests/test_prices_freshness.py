@@ -130,7 +130,8 @@ any_float = st.floats(allow_nan=True, allow_infinity=True)
 @pytest.mark.allow_log("refused a quote")
 @given(
     price=any_float, stamp=any_float | st.floats(WEDNESDAY - 4000, WEDNESDAY + 200),
-    close=st.none() | any_float, delay=st.none() | any_float, side=st.none() | any_float, span=st.sampled_from([0.0, 60.0]),
+    close=st.none() | any_float, delay=st.none() | any_float, side=st.none() | any_float,
+    span=st.sampled_from([0.0, 60.0]),
 )  # fmt: skip
 def test_whatever_a_provider_says_only_sane_ticks_come_out(price, stamp, close, delay, side, span):
     desk = Desk()

@@ -197,10 +197,11 @@ class WebSocketWorker(QThread):
         return self._thread_id == threading.get_ident()
 
     def _work(self) -> None:
+        # Before what waits in the inbox, which may be a later wish.
         first: list[Command] = [SetInstruments(instruments=self._instruments)] if self._instruments else []
         if self._autostart:
             first.append(StartFeed())
-        self._loop.process(first, [], self._process_tick)  # before what waits in the inbox, a later wish
+        self._loop.process(first, [], self._process_tick)
         while not self._loop.stopping:
             messages, quotes = self._receive_tick()
             self._throttle.interval = self._loop.engine.config.real_time.update_interval_ms / 1000

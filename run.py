@@ -5,7 +5,11 @@ This file and `bootstrap/` need nothing but the standard library; all the rest r
 environment that they make. This file must parse on any Python 3, so that an old one gets a clear sentence.
 """
 
+import os
 import sys
+import time
+
+os.environ.setdefault("SWING_STARTED", f"{time.time():.6f}")  # the log will tell how long the start took
 
 if sys.version_info < (3, 11):  # noqa: UP036 - said here because nothing else would parse
     sys.exit(

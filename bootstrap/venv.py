@@ -90,7 +90,8 @@ def make(environment: Environment, log: Path) -> None:
     made = subprocess.run(
         [base_python(), "-m", "venv", str(directory)], capture_output=True, text=True, check=False
     )
-    log.write_text(made.stdout + made.stderr, "utf-8")
+    with log.open("a", encoding="utf-8") as file:
+        file.write(made.stdout + made.stderr)
     if made.returncode:
         last = (made.stdout + made.stderr).strip().splitlines()[-1:] or [f"venv: {made.returncode}"]
         raise SetupError(text("failed", reason=last[0], log=log))

@@ -37,7 +37,7 @@ _UNKNOWN = "question"
 
 
 def icon(name: str, role: str = "text") -> QIcon:
-    """The icon `name` (one of `NAMES`) in the colour of `role`, a field of `theme.Colors`; KeyError if unknown."""
+    """The icon `name` (one of `NAMES`) in the colour of `role` (a field of `Colors`). Raises KeyError."""
     if not hasattr(theme.colors(), role):
         raise KeyError(role)
     return QIcon(_GlyphEngine(_GLYPHS[name], role))

@@ -35,8 +35,8 @@ class Colors:
     """What each colour is for.
 
     `ground` lies behind everything, `panel` behind bars, fields and pop-ups, `line` parts them. `accent`
-    fills (with `on_accent` written on it); as text it is `accent_text`. `stale` is the text of an old price.
-    `selection` and `hover` lie behind a table's row.
+    fills (with `on_accent` written on it); as text it is `accent_text`. `stale` is the text of an old price
+    and `hatch` the lines behind it. `selection` and `hover` lie behind a table's row.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Colors:
     stale: Color
     simulated: Color
     on_simulated: Color
+    hatch: Color
     selection: Color
     hover: Color
 
@@ -79,6 +80,7 @@ DARK = Colors(
     stale=Color("#868993"),
     simulated=Color("#B388FF"),
     on_simulated=Color("#131722"),
+    hatch=Color("#252935"),
     selection=Color("#18203C"),
     hover=Color("#1A1F2C"),
 )
@@ -98,6 +100,7 @@ LIGHT = Colors(
     stale=Color("#5D606B"),
     simulated=Color("#6A1B9A"),
     on_simulated=Color("#FFFFFF"),
+    hatch=Color("#E9EAEE"),
     selection=Color("#EAF0FF"),
     hover=Color("#F3F5F9"),
 )

@@ -105,7 +105,7 @@ class PriceDelegate(QStyledItemDelegate):
             up: [(colors.up if up else colors.down).with_alpha(_fade_alpha(n)) for n in range(_FADE_STEPS)]
             for up in (True, False)
         }
-        self._hatch = QBrush(_hatch_tile(colors.secondary.with_alpha(38 if colors.dark else 30)))
+        self._hatch = QBrush(_hatch_tile(colors.hatch))
         self._model.touch_all()
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:

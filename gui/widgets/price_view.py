@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from PyQt5.QtCore import QEvent, QModelIndex, QRect, Qt, pyqtSignal
+from PyQt5.QtCore import QEvent, QItemSelection, QModelIndex, QRect, Qt, pyqtSignal
 from PyQt5.QtGui import QFont, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent
 from PyQt5.QtWidgets import QAbstractItemView, QListView, QWidget
 
@@ -20,7 +20,7 @@ REST_SECONDS = 3.0
 
 
 class PriceView(QListView):
-    """Rows of prices. `opened(key)` on a double click or Enter, `chosen(key)` when a row becomes current."""
+    """Rows of prices. `opened(key)` on a double click or Enter, `chosen(key)` when a row is selected."""
 
     opened = pyqtSignal(str)
     chosen = pyqtSignal(str)
@@ -176,11 +176,12 @@ class PriceView(QListView):
             return
         super().keyPressEvent(event)
 
-    def currentChanged(self, current: QModelIndex, previous: QModelIndex) -> None:
+    def selectionChanged(self, selected: QItemSelection, deselected: QItemSelection) -> None:
         """See Qt."""
-        super().currentChanged(current, previous)
-        if current.isValid() and not self._kept_key:
-            self.chosen.emit(current.data(KEY_ROLE))
+        super().selectionChanged(selected, deselected)
+        indexes = selected.indexes()
+        if indexes and not self._kept_key:
+            self.chosen.emit(indexes[0].data(KEY_ROLE))
 
     def _open(self, index: QModelIndex) -> None:
         self.opened.emit(index.data(KEY_ROLE))

@@ -100,8 +100,8 @@ class SymbolsPanel(QWidget):
     def _connect(self) -> None:
         actions: dict[str, Callable[[], object]] = {
             "remove": self.ask_remove, "up": lambda: self.move_selected(-1),
-            "down": lambda: self.move_selected(1), "select-all": self._view.selectAll, "paste": self.paste, "import": self._choose_import,
-            "export": self._choose_export,
+            "down": lambda: self.move_selected(1), "select-all": self._view.selectAll,
+            "paste": self.paste, "import": self._choose_import, "export": self._choose_export,
         }  # fmt: skip
         for name, run in actions.items():
             self._buttons[name].clicked.connect(lambda _checked=False, run=run: run())

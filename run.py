@@ -9,7 +9,7 @@ import os
 import sys
 import time
 
-os.environ.setdefault("SWING_STARTED", f"{time.time():.6f}")  # the log will tell how long the start took
+os.environ.setdefault("SWING_STARTED", format(time.time(), ".6f"))  # for the log: how long the start took
 
 if sys.version_info < (3, 11):  # noqa: UP036 - said here because nothing else would parse
     sys.exit(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -181,3 +183,48 @@ def test_reading_the_command_line_needs_nothing_beyond_the_standard_library():
     code = "import sys; import cli.arguments; print([m for m in ('msgspec', 'PyQt5') if m in sys.modules])"
     said = subprocess.check_output([sys.executable, "-S", "-c", code], cwd=CODE_DIR, text=True, timeout=30)
     assert said.strip() == "[]"
+
+
+# The program itself, in a process of its own
+
+
+def start(*arguments: str, **variables: str) -> subprocess.Popen[str]:
+    code = "import sys; from cli.main import main; sys.exit(main(sys.argv[1:]))"
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("QT_QPA_PLATFORM", "DISPLAY")
+    }
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], cwd=CODE_DIR, env=environment | variables, text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def test_the_demo_opens_its_window_on_a_real_display_and_closes_in_time(xvfb):
+    with start("--demo", "--for", "1", DISPLAY=xvfb) as program:
+        _, complaints = program.communicate(timeout=40)
+    assert program.returncode == 0
+    assert complaints == ""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only on POSIX systems")
+def test_ctrl_c_ends_the_terminal_cleanly():
+    with start("--demo") as program:
+        assert program.stdout is not None
+        assert "no display" in program.stdout.readline()
+        program.stdout.readline()  # the table has begun
+        program.send_signal(signal.SIGINT)
+        _, complaints = program.communicate(timeout=40)
+    assert program.returncode == 0
+    assert complaints == ""
+
+
+def test_a_broken_settings_file_is_refused_with_code_2_and_left_as_it_is(tmp_path):
+    config = tmp_path / "c.json"
+    config.write_text('{"theme": "drak", "symbls": []}', "utf-8")
+    with start("--headless", "--config", str(config), "--for", "1") as program:
+        _, complaints = program.communicate(timeout=40)
+    assert program.returncode == 2
+    assert "theme" in complaints
+    assert "symbls" in complaints
+    assert "Traceback" not in complaints
+    assert config.read_text("utf-8") == '{"theme": "drak", "symbls": []}'

@@ -336,3 +336,13 @@ def test_an_unfinished_denial_is_remembered_per_source():
     made.mark_unknown(ASELS.key, "beta")
     made.mark_unknown(ASELS.key, "beta")
     assert sink.messages == [InstrumentUnknown(ASELS.key)]
+
+
+def test_what_was_said_of_an_instrument_is_forgotten_with_it(station):
+    station.prepare = lambda source: source.unknown.add(THYAO.key)
+    station.config = Config(real_time=RealTimeConfig(live_data_source="beta", allow_simulation=False))
+    station.start(ASELS, THYAO)
+    until(lambda: station.sink.of(InstrumentUnknown))
+    station.feed.watch((ASELS,))
+    station.feed.watch((ASELS, THYAO))
+    station.advance_until(lambda: len(station.sink.of(InstrumentUnknown)) == 2)

@@ -13,7 +13,7 @@ import pytest
 from core.clock import FakeClock
 from core.errors import BadDataError, CancelledError, RateLimitedError, SourceError, UnknownSymbolError
 from core.feed.backoff import BASE, CAP, RATE_LIMIT_PAUSE, delay_after
-from core.feed.board import FeedBoard
+from core.feed.board import BELIEVED_FOR, FeedBoard
 from core.feed.budget import MARGIN, BudgetRegistry
 from core.feed.closes import TRIES, CloseMemory
 from core.feed.messages import InstrumentUnknown
@@ -330,6 +330,34 @@ def failing(error: Exception) -> Callable[[Instrument], DailyCloses]:
         raise error
 
     return daily
+
+
+def test_a_symbol_without_daily_bars_is_still_asked_for_its_price():
+    source = silent_about_closes()
+    source.daily = failing(UnknownSymbolError(ASELS.key))
+    line = Line((ASELS,), source)
+    line.turns(5)
+    assert source.dailies == ["ASELS"] and len(source.fetches) == 5
+    assert line.sink.of(InstrumentUnknown) == []
+
+
+def test_an_unknown_symbol_is_tried_again_much_later_without_another_word():
+    line = Line((ASELS, THYAO))
+    line.turns(3, UnknownSymbolError(ASELS.key))
+    line.clock.advance(BELIEVED_FOR)
+    line.turns(3, UnknownSymbolError(ASELS.key))
+    assert [names[0] for names in line.source.fetches] == [
+        "ASELS",
+        "THYAO",
+        "THYAO",
+        "ASELS",
+        "THYAO",
+        "THYAO",
+    ]
+    assert len(line.sink.of(InstrumentUnknown)) == 1
+    line.clock.advance(BELIEVED_FOR)
+    line.turns(2)
+    assert {q.key for q in line.sink.quotes} == {ASELS.key, THYAO.key}
 
 
 @pytest.mark.allow_log("unusable answer")

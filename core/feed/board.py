@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -13,6 +13,9 @@ from core.feed.closes import CloseMemory
 from core.feed.messages import FeedSink, InstrumentUnknown
 from core.model import FeedStatus, Instrument, Quote, SourceStatus
 from core.sources.base import DailyCloses
+
+BELIEVED_FOR = 1800.0
+"""Seconds after which a source that did not know an instrument is asked again: it may have been a hiccup."""
 
 
 class FeedBoard:
@@ -40,7 +43,8 @@ class FeedBoard:
         self._lock = threading.Lock()
         self._statuses: dict[str, SourceStatus] = {}
         self._budgets: dict[str, RequestBudget] = {}
-        self._unknown: dict[str, set[str]] = {}
+        self._unknown: dict[str, dict[str, float]] = {}
+        self._said: set[str] = set()
         self._last_real = clock.monotonic()
         self._stopped = False
         self._last_status: FeedStatus | None = None
@@ -91,19 +95,30 @@ class FeedBoard:
             self._sink.put(msgspec.structs.replace(status, updated=self._clock.time()))
 
     def mark_unknown(self, key: str, source: str) -> None:
-        """Note that `source` does not know `key`; the engine hears of it once no source does."""
+        """Note that `source` does not know `key`; the engine hears of it, once, when no source does."""
         with self._lock:
-            deniers = self._unknown.setdefault(key, set())
-            if source in deniers or self._stopped:
+            if self._stopped:
                 return
-            deniers.add(source)
-            if deniers >= set(self._real):
+            deniers = self._unknown.setdefault(key, {})
+            deniers[source] = self._clock.monotonic()
+            if key not in self._said and deniers.keys() >= set(self._real):
+                self._said.add(key)
                 self._sink.put(InstrumentUnknown(key))
 
     def unknown_to(self, source: str) -> frozenset[str]:
-        """The instruments of which `source` said that it does not know them."""
+        """The instruments of which `source` said lately that it does not know them."""
         with self._lock:
-            return frozenset(key for key, deniers in self._unknown.items() if source in deniers)
+            if not self._unknown:
+                return frozenset()
+            lately = self._clock.monotonic() - BELIEVED_FOR
+            return frozenset(k for k, denied in self._unknown.items() if denied.get(source, lately) > lately)
+
+    def keep_only(self, keys: Iterable[str]) -> None:
+        """Forget what was said of instruments that are not watched any more."""
+        wanted = set(keys)
+        with self._lock:
+            self._unknown = {key: deniers for key, deniers in self._unknown.items() if key in wanted}
+            self._said &= wanted
 
     def close_is_urgent(self, instrument: Instrument, source: str) -> bool:
         """Whether only `source` can tell the instrument's previous close, and has not done so."""
@@ -144,7 +159,7 @@ class FeedBoard:
 
     def _denied_elsewhere(self, key: str, source: str) -> bool:
         """Whether every other real source does not know `key`."""
-        return self._unknown.get(key, set()) >= set(self._real) - {source}
+        return self._unknown.get(key, {}).keys() >= set(self._real) - {source}
 
     def _any_real_ok(self) -> bool:
         return any(self._statuses[name].state == "ok" for name in self._real if name in self._statuses)

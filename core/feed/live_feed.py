@@ -71,8 +71,9 @@ class LiveFeed:
     def watch(self, instruments: Sequence[Instrument]) -> None:
         """Ask for these instruments from now on, new ones first; the threads go on."""
         watched = self._first(instruments)
-        if self.running and watched != self._watched:
+        if self._board is not None and watched != self._watched:
             self._watched = watched
+            self._board.keep_only(instrument.key for instrument in watched)
             for runner in self._runners:
                 runner.watch(watched)
 

@@ -15,7 +15,7 @@ from core.feed.board import FeedBoard
 from core.feed.budget import RequestBudget
 from core.i18n import tr
 from core.model import Instrument, Quote, SourceStatus
-from core.sources.base import PolledSource
+from core.sources.base import DailyCloses, PolledSource
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ class SourceRunner(threading.Thread):
         self._wanted = tuple(instruments)
         self._watched: tuple[Instrument, ...] = ()
         self._queue: deque[Instrument] = deque()
+        self._unknown: frozenset[str] = frozenset()
         self._priced: set[str] = set()
         self._requests = 0
         self._bugs: set[str] = set()
@@ -115,19 +116,18 @@ class SourceRunner(threading.Thread):
 
     def _next_batch(self) -> list[Instrument]:
         """The next `batch_size` instruments in turn, without those that the source does not know."""
-        if self._wanted is not self._watched:
-            self._take_wanted()
         unknown = self._board.unknown_to(self._source.name)
-        if unknown:
-            self._queue = deque(i for i in self._queue if i.key not in unknown)
+        if self._wanted is not self._watched or unknown != self._unknown:
+            self._line_up(unknown)
         return [self._queue[index] for index in range(min(self._source.batch_size, len(self._queue)))]
 
-    def _take_wanted(self) -> None:
-        before, self._watched = set(self._watched), self._wanted
-        wanted = set(self._watched)
-        self._queue = deque(
-            [i for i in self._watched if i not in before] + [i for i in self._queue if i in wanted]
-        )
+    def _line_up(self, unknown: frozenset[str]) -> None:
+        """Put new instruments first, leave out those that are not wanted or not known."""
+        self._watched, self._unknown = self._wanted, unknown
+        wanted = {instrument for instrument in self._watched if instrument.key not in unknown}
+        waiting = set(self._queue)
+        new = [i for i in self._watched if i in wanted and i not in waiting]
+        self._queue = deque(new + [i for i in self._queue if i in wanted])
         self._priced &= {instrument.key for instrument in wanted}
 
     def _daily_due(self, instrument: Instrument) -> Instrument | None:
@@ -149,7 +149,9 @@ class SourceRunner(threading.Thread):
         self._board.begin_daily(instrument)
         try:
             daily = self._source.daily_closes(instrument, self._gate)
-        except (BadDataError, UnknownSymbolError):
+        except UnknownSymbolError:
+            daily = DailyCloses(instrument.key, ())  # but its price was known, so go on asking for that
+        except BadDataError:
             self._board.end_daily(instrument)
             raise
         except CancelledError:

@@ -72,7 +72,9 @@ def test_words_of_the_contract_in_both_languages(qtbot: Any) -> None:
     qtbot.addWidget(window)
     button, ticker = window.control_bar.scan_button, window.desk.ticker
     assert (button.text(), ticker.windowTitle()) == ("▶️ Start Scan", "📈 Live Prices")
-    assert "Live Prices" in {dock.windowTitle().removeprefix("📈 ") for dock in window.findChildren(QDockWidget)}
+    assert "Live Prices" in {
+        dock.windowTitle().removeprefix("📈 ") for dock in window.findChildren(QDockWidget)
+    }
     window.settings.toggle_language()
     QApplication.sendPostedEvents(None, QEvent.LanguageChange)
     assert (button.text(), ticker.windowTitle()) == ("▶️ Taramayı Başlat", "📈 Canlı Fiyatlar")
@@ -348,7 +350,9 @@ def test_the_last_word_of_the_alerts_is_stored(qtbot: Any) -> None:
     window = show(qtbot, MainWindow(config, open_store=lambda _: store))
     window.on_ws_signal_triggered(dict(SIGNAL))
     ends_in_time(window)
-    assert {delivery.status for delivery in store.deliveries() if delivery.channel == "telegram"} == {"failed"}
+    assert {delivery.status for delivery in store.deliveries() if delivery.channel == "telegram"} == {
+        "failed"
+    }
 
 
 def test_the_worker_thread_is_not_the_windows(qtbot: Any, market: StubMarket) -> None:

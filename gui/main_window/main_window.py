@@ -12,7 +12,7 @@ from PyQt5.QtGui import QCloseEvent, QKeyEvent, QPaintEvent, QShowEvent
 from PyQt5.QtWidgets import QMainWindow, QVBoxLayout, QWidget
 
 from core.clock import Clock, SystemClock
-from core.commands import Command, RecordDelivery, SetInstruments, StartFeed, StopFeed
+from core.commands import Command, PositionsChanged, RecordDelivery, SetInstruments, StartFeed, StopFeed
 from core.config import Config
 from core.config_file import as_config, resolve_instruments
 from core.engine.engine import StoreFactory, trades_simulation
@@ -70,6 +70,7 @@ class MainWindow(QMainWindow):
         self._demo = demo
         self._scanning = self._painted = self._closed = False
         self._said_unknown: set[str] = set()
+        self._said: dict[str, str] = {}
         self._clock = clock or SystemClock()
         self.state = StateManager(self)
         self.worker = WebSocketWorker(
@@ -182,6 +183,7 @@ class MainWindow(QMainWindow):
         link.on(FeedStatus, self._on_feed_status)
         link.on(PortfolioSnapshot, self.money_bar.set_snapshot)
         link.on(Notice, self._on_notice)
+        link.on(PositionsChanged, lambda _: self._withdraw("engine.text"))  # the engine works again
         link.frame.connect(lambda _: self.money_bar.set_last_event(self._clock.time()))
         link.command_failed.connect(self._on_command_failed)
         link.engine_ended.connect(self._on_engine_ended)
@@ -203,10 +205,18 @@ class MainWindow(QMainWindow):
             self._said_unknown.add(sentence)
         if notice.key == "engine.text":  # the engine's last words
             sentence = tr("window.engine_down", error=sentence)
+        self._said[notice.key] = sentence
+        if notice.key == "engine.stored_again":
+            self._withdraw("engine.not_stored")
         if notice.level == "error":
             self.on_ws_error_occurred(sentence)
         else:
             self.notice_bar.say(notice.level, sentence)
+
+    def _withdraw(self, key: str) -> None:
+        sentence = self._said.pop(key, None)
+        if sentence is not None:
+            self.notice_bar.withdraw(sentence)
 
     def _on_command_failed(self, command: Command, error: str) -> None:
         self.notice_bar.say("error", tr("window.command_failed", error=error))

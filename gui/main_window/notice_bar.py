@@ -53,7 +53,7 @@ class NoticeBar(QFrame):
 
     def say(self, level: str, sentence: str) -> None:
         """Show `sentence`; `level` is "info", "warning" or "error"."""
-        sentence = sentence if len(sentence) <= LONGEST else sentence[:LONGEST] + "…"
+        sentence = _cut(sentence)
         if level == "info":
             if not self._waiting:
                 self._show("info", sentence)
@@ -69,10 +69,12 @@ class NoticeBar(QFrame):
             self._waiting.remove(self._gravest())
         self._show_next()
 
-    def clear(self) -> None:
-        """Forget all notices."""
-        self._waiting.clear()
-        self._show_next()
+    def withdraw(self, sentence: str) -> None:
+        """What was said holds no more."""
+        kept = [notice for notice in self._waiting if notice[1] != _cut(sentence)]
+        if len(kept) < len(self._waiting):
+            self._waiting = kept
+            self._show_next()
 
     def _gravest(self) -> tuple[str, str]:
         return max(reversed(self._waiting), key=lambda notice: _WEIGHT[notice[0]])
@@ -120,3 +122,7 @@ class NoticeBar(QFrame):
             f"border-bottom: 1px solid {colours.line}; }}"
         )
         self._mark.setStyleSheet(f"color: {edge}; font-size: 15px;")
+
+
+def _cut(sentence: str) -> str:
+    return sentence if len(sentence) <= LONGEST else sentence[:LONGEST] + "…"

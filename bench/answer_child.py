@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from typing import cast
 
 from PyQt5.QtCore import QTimer
 from PyQt5.QtWidgets import QApplication
@@ -19,6 +20,7 @@ from core.sources.yfinance_source import YFinanceSource
 from gui import theme
 from gui.app import put_window_first
 from gui.main_window.main_window import MainWindow
+from gui.models.tick_model import TickModel
 from gui.widgets.price_view import PriceView
 from gui.workers.mailbox import Frame
 
@@ -42,8 +44,9 @@ class Probe:
     def on_painted(self, view: PriceView) -> None:
         """Everything visible is up to date now."""
         now = time.time() - self._epoch
+        model = cast(TickModel, view.model())
         for number in view.visible_rows():
-            price = self._waiting.pop(view.model().row_at(number).key, None)
+            price = self._waiting.pop(model.row_at(number).key, None)
             if price is not None and self.measuring:
                 self.ages.append((now - price) * 1000.0)
 

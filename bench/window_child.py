@@ -10,7 +10,7 @@ import json
 import resource
 import sys
 import time
-from typing import Protocol
+from typing import Protocol, cast
 
 from PyQt5.QtCore import Qt, QTimer
 from PyQt5.QtGui import QPaintEvent
@@ -23,6 +23,7 @@ from core.config import Config, RealTimeConfig
 from gui import theme
 from gui.app import put_window_first
 from gui.main_window.main_window import MainWindow
+from gui.models.tick_model import TickModel
 from gui.widgets.price_view import PriceView
 from gui.workers.mailbox import Frame
 
@@ -48,7 +49,7 @@ class Probe:
     def on_painted(self, view: PriceView) -> None:
         """Everything visible is up to date now."""
         now = time.time()
-        model = view.model()
+        model = cast(TickModel, view.model())
         for number in view.visible_rows():
             received = self._waiting.pop(model.row_at(number).key, None)
             if received is not None and self.measuring:
@@ -135,7 +136,7 @@ def hook_painting(probe: Painted) -> None:
         paint(view, event)
         probe.on_painted(view)
 
-    PriceView.paintEvent = painted  # type: ignore[method-assign]
+    PriceView.paintEvent = painted  # type: ignore[method-assign,assignment]
 
 
 _counted = {"n": 0}

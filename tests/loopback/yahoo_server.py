@@ -211,7 +211,7 @@ class YahooServer(StreamServer):
         extra: str = "",
     ) -> None:
         if fault in STATUS:
-            status, body = STATUS[fault], HTML_PAGE  # type: ignore[index]
+            status, body = STATUS[fault], HTML_PAGE
         kind = "text/html" if body is HTML_PAGE else "application/json"
         head = f"HTTP/1.1 {status} Loopback\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n{extra}"
         if status == 429:

@@ -48,9 +48,9 @@ def mode_of(arguments: list[str]) -> str:
 def steps_for(arguments: list[str]) -> tuple[str, ...]:
     """The set-up steps that a command line needs."""
     mode = mode_of(arguments)
-    if mode == "test":
+    if mode in ("test", "bench"):  # benchmarks need a virtual screen and the tests' loopback servers, too
         return (PROGRAM, TESTS, QT_LIBRARIES, TEST_TOOLS)
-    needs_qt = mode == "bench" or (not mode and "--headless" not in arguments and has_display())
+    needs_qt = not mode and "--headless" not in arguments and has_display()
     return (PROGRAM, QT_LIBRARIES) if needs_qt else (PROGRAM,)
 
 

@@ -117,7 +117,7 @@ def local_packages(tmp_path, monkeypatch):
         (["--headless"], ("program",)),
         (["--config", "test", "--headless"], ("program",)),
         (["doctor"], ("program",)),
-        (["bench", "engine"], ("program", "qt")),
+        (["bench", "engine"], ("program", "tests", "qt", "tools")),
         (["test", "-k", "x"], ("program", "tests", "qt", "tools")),
     ],
 )

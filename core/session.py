@@ -74,10 +74,16 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def demo_config(config: Config) -> Config:
-    """`config` with a simulated market, quick to signal, and a mix of Turkish and American symbols."""
+    """`config` with a simulated market, quick to signal, and a mix of Turkish and American symbols.
+
+    The market moves a session in six minutes: at 2.5 % there is a signal within half a minute and then one
+    about every ten seconds. Nothing of it leaves the computer.
+    """
+    channels = msgspec.structs.replace(config.real_time.notification_channels, telegram=False, email=False)
     real_time = msgspec.structs.replace(
-        config.real_time, live_data_source="simulation", signal_threshold_pct=0.6, signal_cooldown_sec=20.0
-    )
+        config.real_time, live_data_source="simulation", signal_threshold_pct=2.5, signal_cooldown_sec=20.0,
+        max_live_symbols=max(60, config.real_time.max_live_symbols), notification_channels=channels,
+    )  # fmt: skip
     symbols = (*config.symbols[:24], "NASDAQ:AAPL", "NASDAQ:MSFT", "NASDAQ:NVDA", "NYSE:KO", "CRYPTO:BTC")
     return msgspec.structs.replace(config, real_time=real_time, symbols=symbols)
 
@@ -85,11 +91,12 @@ def demo_config(config: Config) -> Config:
 def demo_positions(now: float) -> tuple[Position, ...]:
     """A few positions, one of them short, one opened today, near the simulated prices."""
     rows = (
-        ("BIST", "ASELS", "1000", "44.10", 12, "41.50"),
-        ("BIST", "THYAO", "250", "296.00", 5, "280.00"),
-        ("BIST", "GARAN", "-400", "118.00", 3, None),
-        ("NASDAQ", "AAPL", "20", "228.50", 20, "215.00"),
-        ("NASDAQ", "MSFT", "8", "431.00", 0, None),
+        ("BIST", "ASELS", "400", "198.50", 12, "190.00"),
+        ("BIST", "THYAO", "250", "309.25", 5, "290.00"),
+        ("BIST", "GARAN", "-400", "146.20", 3, "152.00"),
+        ("NASDAQ", "AAPL", "20", "232.40", 20, "221.00"),
+        ("NASDAQ", "MSFT", "8", "478.90", 0, None),
+        ("CRYPTO", "BTC", "0.05", "91200.00", 30, None),
     )
     return tuple(
         Position(

@@ -72,9 +72,7 @@ def test_words_of_the_contract_in_both_languages(qtbot: Any) -> None:
     qtbot.addWidget(window)
     button, ticker = window.control_bar.scan_button, window.desk.ticker
     assert (button.text(), ticker.windowTitle()) == ("▶️ Start Scan", "📈 Live Prices")
-    assert "Live Prices" in {
-        dock.windowTitle().removeprefix("📈 ") for dock in window.findChildren(QDockWidget)
-    }
+    assert signs.shown("📈 Live Prices") in {dock.windowTitle() for dock in window.findChildren(QDockWidget)}
     window.settings.toggle_language()
     QApplication.sendPostedEvents(None, QEvent.LanguageChange)
     assert (button.text(), ticker.windowTitle()) == ("▶️ Taramayı Başlat", "📈 Canlı Fiyatlar")

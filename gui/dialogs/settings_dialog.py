@@ -52,7 +52,7 @@ class SettingsDialog(QDialog):
         self._candidate: Config | None = config
         self._values: dict[str, Any] = {}
         self._between: dict[str, str] = {}
-        self._linking = False
+        self._linking = self._refused = False
         self.pages = {name: SettingsPage(name, paths, self) for name, paths in pages().items()}
         self._page_of = {path: page for page in self.pages.values() for path in page.fields}
         self._make_buttons()
@@ -198,8 +198,11 @@ class SettingsDialog(QDialog):
             self._go_to(paths[0])
             return False
         if self.unapplied:
-            self._config = self._candidate
+            before, self._config, self._refused = self._config, self._candidate, False
             self.config_applied.emit(self._config)
+            if self._refused:
+                self._config = before
+                return False
             self._judge_together()
             self._show_state(tr("settings.applied"))
         return True
@@ -216,7 +219,8 @@ class SettingsDialog(QDialog):
             page.set_defaults()
 
     def show_failure(self, sentence: str) -> None:
-        """Say that an applied configuration could not be saved."""
+        """Say that the configuration just applied could not be saved, so that it still waits."""
+        self._refused = True
         self.status.setText(sentence)
         set_role(self.status, "down")
 

@@ -163,9 +163,7 @@ class MainWindow(QMainWindow):
         for name, panel in self.desk.panels.items():
             self.docks.add(name, panel)
         self.docks.restore()
-        instruments = resolve_instruments(self._config)
-        self.desk.symbols.set_instruments(instruments)
-        self.desk.ticker.set_instruments(instruments)
+        self._show_instruments(resolve_instruments(self._config))
 
     def _connect(self) -> None:
         bar, link, worker, desk = self.control_bar, self.link, self.worker, self.desk
@@ -240,12 +238,20 @@ class MainWindow(QMainWindow):
     def _apply_config(self, config: Config) -> None:
         old, self._config = self._config, config
         self.settings.push_to(self.link, self.desk, self.alerts, old, config)
+        instruments = resolve_instruments(config)
+        if instruments != self.desk.symbols.instruments():
+            self._show_instruments(instruments)
+            self.link.post(SetInstruments(instruments=instruments))
         self.control_bar.set_market(config.exchange, MarketCalendar(config.extra_closures))
         self.money_bar.set_exchange(config.exchange)
         if trades_simulation(old) != trades_simulation(config):
             chosen = "simulation_chosen" if trades_simulation(config) else "real_chosen"
             self.notice_bar.say("info", tr(f"window.{chosen}"))
         self._every_second()
+
+    def _show_instruments(self, instruments: tuple[Instrument, ...]) -> None:
+        self.desk.symbols.set_instruments(instruments)
+        self.desk.ticker.set_instruments(instruments)
 
     def _set_scanning(self, scanning: bool) -> None:
         self._scanning = scanning

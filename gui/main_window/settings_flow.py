@@ -12,9 +12,9 @@ from PyQt5.QtWidgets import QApplication, QWidget
 
 from core.commands import ApplyConfig
 from core.config import Config
-from core.config_file import resolve_instruments
 from core.errors import SwingHunterError
 from core.i18n import language, set_language, tr
+from core.instruments import parse_instrument
 from core.model import Instrument
 from core.session import ConfigStore
 from gui import theme
@@ -37,6 +37,7 @@ class SettingsFlow(QObject):
         self._config = config
         self._store = store
         self._window = window
+        self._meaning: dict[str, Instrument] = {}
 
     def open(self) -> None:
         """Show the dialog; it applies by itself and blocks nobody."""
@@ -44,17 +45,15 @@ class SettingsFlow(QObject):
 
         dialog = SettingsDialog(self._config, self._window)
         dialog.setAttribute(Qt.WA_DeleteOnClose)
-        dialog.config_applied.connect(self.apply)
+        exchange = self._config.exchange
+        self._meaning = {name: parse_instrument(name, exchange) for name in self._config.symbols}
+        dialog.config_applied.connect(self._apply_entered)
         dialog.test_requested.connect(self.test_requested)
         self.failed.connect(dialog.show_failure)
         dialog.open()
 
     def apply(self, config: Config) -> None:
         """Save `config` and let everything work by it."""
-        if config.exchange != self._config.exchange:  # "ASELS" is to stay the one that it was
-            instruments = resolve_instruments(self._config)
-            names = tuple(_symbol_name(each, config.exchange) for each in instruments)
-            config = msgspec.structs.replace(config, symbols=names)
         try:
             if self._store is not None:
                 self._store.save(config)
@@ -67,6 +66,14 @@ class SettingsFlow(QObject):
         if config.theme != old.theme:
             theme.apply_theme(_app(), config.theme)
         self.applied.emit(config)
+
+    def _apply_entered(self, config: Config) -> None:
+        """Apply what the dialog holds; its "ASELS" stays the one that it was, whatever the exchange is."""
+        for name in config.symbols:
+            self._meaning.setdefault(name, parse_instrument(name, config.exchange))
+        instruments = dict.fromkeys(self._meaning[name] for name in config.symbols)
+        names = tuple(_symbol_name(each, config.exchange) for each in instruments)
+        self.apply(msgspec.structs.replace(config, symbols=names))
 
     def toggle_theme(self) -> None:
         """From dark to light or back."""

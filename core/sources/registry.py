@@ -9,9 +9,6 @@ from core.config import Config
 from core.errors import InputError
 from core.i18n import tr
 from core.sources.base import PolledSource
-from core.sources.simulation import SimulationSource
-from core.sources.tvdatafeed_source import TvDatafeedSource
-from core.sources.yfinance_source import YFinanceSource
 
 Factory = Callable[[Config, Clock], PolledSource]
 LONGEST_DEADLINE = 10.0
@@ -22,11 +19,30 @@ def _deadline(config: Config) -> float:
     return min(LONGEST_DEADLINE, max(1.0, config.websocket.timeout_ms / 1000))
 
 
+def _tvdatafeed(config: Config, clock: Clock) -> PolledSource:
+    from core.sources.tvdatafeed_source import TvDatafeedSource
+
+    return TvDatafeedSource(config.websocket.endpoint, _deadline(config), clock)
+
+
+def _yfinance(config: Config, clock: Clock) -> PolledSource:
+    from core.sources.yfinance_source import YFinanceSource
+
+    return YFinanceSource(config.real_time.yahoo_base, LONGEST_DEADLINE, clock)
+
+
+def _simulation(_config: Config, clock: Clock) -> PolledSource:
+    from core.sources.simulation import SimulationSource
+
+    return SimulationSource(None, clock)
+
+
 SOURCES: dict[str, Factory] = {
-    "tvdatafeed": lambda config, clock: TvDatafeedSource(config.websocket.endpoint, _deadline(config), clock),
-    "yfinance": lambda config, clock: YFinanceSource(config.real_time.yahoo_base, LONGEST_DEADLINE, clock),
-    "simulation": lambda _, clock: SimulationSource(None, clock),
+    "tvdatafeed": _tvdatafeed,
+    "yfinance": _yfinance,
+    "simulation": _simulation,
 }
+"""A source's module is imported when it is first made, so that the window need not wait for it."""
 
 
 def create_source(name: str, config: Config, clock: Clock) -> PolledSource:

@@ -21,7 +21,6 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from core.csv_io import read_symbols, write_symbols
 from core.errors import SwingHunterError
 from core.exchanges import EXCHANGES
 from core.i18n import tr
@@ -163,6 +162,8 @@ class SymbolsPanel(QWidget):
 
     def import_file(self, path: Path) -> None:
         """Add the symbols in a CSV file; what cannot be read is said."""
+        from core.csv_io import read_symbols
+
         try:
             result = read_symbols(path, self._exchange.currentText())
         except (SwingHunterError, OSError) as error:
@@ -175,6 +176,8 @@ class SymbolsPanel(QWidget):
 
     def export_file(self, path: Path) -> None:
         """Write the list as a CSV file."""
+        from core.csv_io import write_symbols
+
         try:
             write_symbols(path, self.instruments())
         except (SwingHunterError, OSError) as error:

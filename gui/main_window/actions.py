@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PyQt5.QtCore import QObject, Qt
 from PyQt5.QtGui import QKeySequence
-from PyQt5.QtWidgets import QAction, QMenu, QMenuBar
+from PyQt5.QtWidgets import QAction, QMenu, QMenuBar, QWidget
 
 from core.i18n import tr
 
@@ -79,9 +79,7 @@ class Actions(QObject):
             dock = self._window.docks[name]
             dock.show()
             dock.raise_()
-            widget = dock.widget()
-            focus = widget.focusProxy() or widget.nextInFocusChain()
-            (focus or widget).setFocus()
+            _focus_in(dock.widget())
 
         return go
 
@@ -91,3 +89,12 @@ class Actions(QObject):
         dialog = AboutDialog(self._window)
         dialog.setAttribute(Qt.WA_DeleteOnClose)
         dialog.open()
+
+
+def _focus_in(panel: QWidget) -> None:
+    """Give the keyboard to the panel's main part, or to the first part that is there to take it."""
+    parts = [panel.focusProxy(), *panel.findChildren(QWidget)]
+    for part in parts:
+        if part is not None and part.isVisible() and part.isEnabled() and part.focusPolicy() & Qt.TabFocus:
+            part.setFocus(Qt.ShortcutFocusReason)
+            return

@@ -379,6 +379,23 @@ def test_the_later_provider_time_wins_whoever_tells_it():
     assert desk.book.rejected == {}, "an older price from elsewhere is no fault"
 
 
+def test_an_older_price_of_the_session_still_tells_the_previous_close():
+    desk = Desk()
+    first = desk.seen(102.0, source="tvdatafeed")
+    assert first.basis == "session_open"
+    learnt = desk.seen(101.0, age=5.0, source="yfinance", previous_close=100.0)
+    assert (learnt.price, learnt.basis, learnt.source) == (102.0, "previous_close", "tvdatafeed")
+    assert learnt.change_pct == pytest.approx(2.0)
+    assert desk.see(101.0, age=5.0, source="yfinance", previous_close=100.0) is None
+
+
+def test_an_older_sessions_price_tells_no_previous_close_for_this_one():
+    desk = Desk()
+    desk.seen(102.0, source="tvdatafeed")
+    assert desk.see(101.0, age=86_400.0, source="yfinance", previous_close=90.0) is None
+    assert desk.seen(103.0, source="tvdatafeed", stamp=desk.clock.time() + 1).basis == "session_open"
+
+
 def test_a_delayed_source_takes_over_from_a_dead_one_without_going_back_in_time():
     desk = Desk()
     desk.seen(100.0, source="alpha")

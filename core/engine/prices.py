@@ -128,8 +128,24 @@ class PriceBook:
         good_until = stamp + quote.span
         effective = good_until if good_until < received else received
         if effective <= state.effective and not self._is_welcome(state, quote, effective):
-            return None
+            return self._learn_close(state, quote, effective)
         return self._accept(state, quote, effective)
+
+    @staticmethod
+    def _learn_close(state: PriceState, quote: Quote, effective: float) -> Tick | None:
+        """An older price of the session may still tell the previous close: the last tick, now with it."""
+        last, close = state.last, quote.previous_close
+        if last is None or last.simulated or state.previous_close is not None or close is None:
+            return None
+        session = state.window.open if effective >= state.window.open else -1.0
+        if session != state.session or not 0.0 < close < _INFINITE:
+            return None
+        state.previous_close, state.previous_session, state.basis = close, session, "previous_close"
+        state.last = msgspec.structs.replace(
+            last, change_pct=(last.price / close - 1.0) * 100.0, basis="previous_close", previous_close=close,
+            freshness=state.freshness,
+        )  # fmt: skip
+        return state.last
 
     def _is_welcome(self, state: PriceState, quote: Quote, effective: float) -> bool:
         """Whether a price that is no newer by its provider's time may replace the last one all the same."""

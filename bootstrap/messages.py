@@ -37,8 +37,8 @@ _SENTENCES = {
         "Programın klasörüne yazılamıyor; sanal ortam şuraya kuruluyor: {directory}",
     ),
     "stopped": (
-        "Stopped. The next start goes on from here.",
-        "Durduruldu. Sonraki açılış kaldığı yerden sürer.",
+        "Stopped. Start again when you like; what was downloaded is kept.",
+        "Durduruldu. İstediğinizde yeniden başlatın; indirilenler duruyor.",
     ),
     "not_writable": (
         "Neither the program's folder nor {directory} can be written to. Move the program to a folder "

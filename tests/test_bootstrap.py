@@ -290,7 +290,7 @@ def test_ctrl_c_ends_the_set_up_with_one_sentence(tmp_path, monkeypatch, capsys)
 
     monkeypatch.setattr(venv, "usable", interrupted)
     assert setup.set_up(environment) == setup.INTERRUPTED
-    assert "The next start goes on from here" in capsys.readouterr().err
+    assert "what was downloaded is kept" in capsys.readouterr().err
 
 
 def test_nowhere_to_write_is_said(tmp_path, monkeypatch, capsys):

@@ -4,6 +4,7 @@ at the window as a person has it.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -39,13 +40,37 @@ class JumpingClock(SystemClock):
         self.wall += seconds
 
 
+class QuickClock(SystemClock):
+    """Clocks that run `factor` times as fast, so that 15 s between two requests take a test no time."""
+
+    def __init__(self, factor: float = 20.0) -> None:
+        self._factor = factor
+        self._wall, self._mono = time.time(), time.monotonic()
+
+    def time(self) -> float:
+        """See `Clock.time`."""
+        return self._wall + (time.monotonic() - self._mono) * self._factor
+
+    def monotonic(self) -> float:
+        """See `Clock.monotonic`."""
+        return self._mono + (time.monotonic() - self._mono) * self._factor
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """See `Clock.wait`."""
+        return event.wait(max(0.0, seconds) / self._factor)
+
+
 class StubMarket:
-    """Prices by key as (price, previous close), an error in their place, and who is not known."""
+    """Prices by key as (price, previous close), an error in their place, and who is not known.
+
+    `now` stamps the prices: the provider's clock, which is right whatever this computer's says.
+    """
 
     def __init__(self, **prices: float) -> None:
         self.prices = {f"CRYPTO:{symbol}": (price, price) for symbol, price in prices.items()}
         self.error: Exception | None = None
         self.unknown: set[str] = set()
+        self.now: Callable[[], float] = time.time
         self.sources: list[StubSource] = []
 
     def set(self, key: str, price: float, close: float | None = None) -> None:
@@ -74,10 +99,10 @@ class StubSource:
         """See `PolledSource.fetch`."""
         if self._market.error is not None and not self.simulated:
             raise self._market.error
-        now = self._clock.time()
+        now, stamp = self._clock.time(), self._market.now()
         return [
             Quote(
-                key=i.key, price=self._market.prices[i.key][0], stamp=now, received=now, source=self.name,
+                key=i.key, price=self._market.prices[i.key][0], stamp=stamp, received=now, source=self.name,
                 previous_close=self._market.prices[i.key][1], simulated=self.simulated,
             )
             for i in instruments

@@ -17,6 +17,7 @@ from core.errors import AlreadyRunningError, ConfigError, SwingHunterError
 from core.i18n import tr
 from core.instance_lock import InstanceLock
 from core.log_setup import LogSetup, setup_logging
+from core.paths import resolve_config_path, resolve_data_dir
 from core.session import Session, prepare_session
 from gui import theme
 from gui.main_window.main_window import MainWindow
@@ -47,33 +48,40 @@ def run_desktop(
     app = QApplication(sys.argv[:1])
     app.setApplicationName("Swing Hunter")
     app.setDesktopFileName("swing-hunter")
-    try:
-        session = prepare_session(config_path, data_dir, demo=demo)
-    except ConfigError as error:
-        return _refuse_config(app, error, duration)
-    except SwingHunterError as error:
-        return _refuse(app, str(error), duration)
+    with _Interrupts() as interrupts:
+        try:
+            return _start(app, interrupts, config_path, data_dir, demo, duration)
+        except ConfigError as error:
+            return _refuse_config(app, interrupts, error, _config_file(config_path, data_dir), duration)
+        except SwingHunterError as error:
+            return _refuse(app, interrupts, str(error), duration)
+
+
+def _start(
+    app: QApplication, interrupts: _Interrupts, config_path: Path | None, data_dir: Path | None, demo: bool,
+    duration: float | None,
+) -> int:  # fmt: skip
+    session = prepare_session(config_path, data_dir, demo=demo)
     theme.apply_theme(app, session.config.theme)
     lock = InstanceLock(session.data_dir)
     try:
         lock.acquire()
-    except AlreadyRunningError as error:
+    except AlreadyRunningError:
         lock.notify_first()
-        return _refuse(app, str(error), duration)
-    except SwingHunterError as error:
-        return _refuse(app, str(error), duration)
+        raise
     config = session.config
     logs = setup_logging(session.data_dir, config.log_level, debug=config.debug_mode)
     try:
-        return _run(app, session, lock, logs, duration)
+        return _run(app, interrupts, session, lock, logs, duration)
     finally:
         lock.release()
         logs.close()
 
 
 def _run(
-    app: QApplication, session: Session, lock: InstanceLock, logs: LogSetup, duration: float | None
-) -> int:
+    app: QApplication, interrupts: _Interrupts, session: Session, lock: InstanceLock, logs: LogSetup,
+    duration: float | None,
+) -> int:  # fmt: skip
     window = MainWindow(
         session.config, config_store=session.config_store, data_dir=session.data_dir,
         open_store=session.open_store, demo=session.demo,
@@ -85,11 +93,11 @@ def _run(
     window.first_painted.connect(_note_painted)
     if logs.warning:
         window.notice_bar.say("warning", logs.warning)
-    with _Interrupts(window):
-        window.show()
-        if duration is not None:
-            QTimer.singleShot(round(duration * 1000), window.close)
-        return int(app.exec_())
+    interrupts.target = window
+    window.show()
+    if duration is not None:
+        QTimer.singleShot(round(duration * 1000), window.close)
+    return int(app.exec_())
 
 
 def _note_painted() -> None:
@@ -127,12 +135,15 @@ class _Bridge(QObject):
 
 
 class _Interrupts:
-    """Ctrl-C and SIGTERM close the window, without a timer that polls for them."""
+    """Ctrl-C and SIGTERM close the window in `target`, at the latest when it is there.
 
-    def __init__(self, window: QWidget) -> None:
-        self._window = window
+    The system writes them into a socket that Qt watches, so no timer has to poll for them.
+    """
 
-    def __enter__(self) -> None:
+    def __init__(self) -> None:
+        self.target: QWidget | None = None
+
+    def __enter__(self) -> _Interrupts:
         self._read, self._write = socket.socketpair()
         self._read.setblocking(False)
         self._write.setblocking(False)
@@ -140,6 +151,7 @@ class _Interrupts:
         self._notifier.activated.connect(self._close)
         self._old_fd = signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
         self._old = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
+        return self
 
     def __exit__(self, *_: object) -> None:
         signal.set_wakeup_fd(self._old_fd)
@@ -151,31 +163,38 @@ class _Interrupts:
 
     def _close(self) -> None:
         self._read.recv(64)
-        self._window.close()
+        if self.target is not None:
+            self.target.close()
 
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def _refuse_config(app: QApplication, error: ConfigError, duration: float | None) -> int:
+def _config_file(config_path: Path | None, data_dir: Path | None) -> Path:
+    return resolve_config_path(config_path, resolve_data_dir(data_dir))
+
+
+def _refuse_config(
+    app: QApplication, interrupts: _Interrupts, error: ConfigError, path: Path, duration: float | None
+) -> int:
     """One dialog with all the problems, for `duration` seconds at most; nothing is written."""
     from gui.dialogs.config_problems import ConfigProblemsDialog
 
-    print(error, file=sys.stderr)  # noqa: T201 - somebody may have started it from a terminal
+    print(f"{path}\n{error}", file=sys.stderr, flush=True)  # noqa: T201 - it may have been started from a terminal
     theme.apply_theme(app, "system")
-    dialog = ConfigProblemsDialog(error)
+    dialog = ConfigProblemsDialog(error, path)
     if duration is not None:
         QTimer.singleShot(round(duration * 1000), dialog.reject)
-    with _Interrupts(dialog):
-        dialog.exec_()
+    interrupts.target = dialog
+    dialog.exec_()
     return EXIT_CONFIG
 
 
-def _refuse(app: QApplication, sentence: str, duration: float | None) -> int:
-    print(sentence, file=sys.stderr)  # noqa: T201 - somebody may have started it from a terminal
+def _refuse(app: QApplication, interrupts: _Interrupts, sentence: str, duration: float | None) -> int:
+    print(sentence, file=sys.stderr, flush=True)  # noqa: T201 - it may have been started from a terminal
     theme.apply_theme(app, "system")
     box = QMessageBox(QMessageBox.Warning, tr("window.title"), sentence, QMessageBox.Ok)
     QTimer.singleShot(round(min(duration or READING_SECONDS, READING_SECONDS) * 1000), box.reject)
-    with _Interrupts(box):
-        box.exec_()
+    interrupts.target = box
+    box.exec_()
     return EXIT_REFUSED

@@ -25,10 +25,8 @@ _TALKATIVE = (
     "urllib3",
     "websocket",
     "websockets",
-    "yfinance",
     "peewee",
     "asyncio",
-    "tvDatafeed",
     "matplotlib",
 )
 

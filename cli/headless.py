@@ -16,6 +16,7 @@ from core.config_file import resolve_instruments
 from core.engine.loop import EngineLoop
 from core.errors import AlreadyRunningError, SwingHunterError
 from core.events import EventBus
+from core.i18n import tr
 from core.instance_lock import InstanceLock
 from core.log_setup import setup_logging
 from core.model import Delivery, FeedStatus, FreshnessChange, Notice, PortfolioSnapshot, Signal, Tick
@@ -42,6 +43,7 @@ def run_headless(options: Options) -> int:
         lock.notify_first()
         raise
     logs = setup_logging(session.data_dir, session.config.log_level, debug=session.config.debug_mode)
+    logs.catch_crashes()
     try:
         _scan(session, options.duration)
     finally:
@@ -59,19 +61,33 @@ def _scan(session: Session, duration: float | None) -> None:
     instruments = resolve_instruments(session.config)
     view = TerminalView(instruments, session.config)
     _subscribe(loop.bus, view, notifier)
+    for notice in _remarks(len(instruments), session.config.real_time.max_live_symbols):
+        view.on_notice(notice)
     loop.post(SetInstruments(instruments=instruments))
     loop.post(StartFeed())
     stop = threading.Event()
     failure: list[Exception] = []
     engine = threading.Thread(target=_run, args=(loop, stop, failure), name="engine", daemon=True)
-    with _ended_by_signals(stop), _ended_after(duration, stop):
-        engine.start()
-        view.run(stop)
-    loop.stop()
-    engine.join(JOIN_SECONDS)
-    notifier.stop()
+    try:
+        with _ended_by_signals(stop), _ended_after(duration, stop):
+            engine.start()
+            view.run(stop)
+    finally:
+        loop.stop()
+        engine.join(JOIN_SECONDS)
+        notifier.stop()
+    if engine.is_alive():
+        log.error("the engine's thread did not end within %g s", JOIN_SECONDS)
     if failure:
         raise failure[0]
+
+
+def _remarks(symbols: int, limit: int) -> Iterator[Notice]:
+    """What is to be said of the number of symbols."""
+    if not symbols:
+        yield Notice("warning", "window.no_symbols_file")
+    elif symbols > limit:
+        yield Notice("warning", "window.over_limit", {"count": symbols, "limit": limit})
 
 
 def _run(loop: EngineLoop, stop: threading.Event, failure: list[Exception]) -> None:
@@ -99,6 +115,12 @@ def _subscribe(bus: EventBus, view: TerminalView, notifier: Notifier) -> None:
     bus.subscribe(FeedStatus, view.on_feed_status)
     bus.subscribe(Notice, view.on_notice)
     bus.subscribe(Signal, lambda event: notifier.send_signal(event.payload(reason(event))))
+    bus.subscribe(Notice, lambda event: _alert_error(event, notifier))
+
+
+def _alert_error(notice: Notice, notifier: Notifier) -> None:
+    if notice.level == "error":
+        notifier.send_error(tr(notice.key, **notice.params))
 
 
 @contextmanager

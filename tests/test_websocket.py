@@ -505,18 +505,23 @@ def test_at_the_end_the_throttle_keeps_nothing_back():
 # --- the mailbox ----------------------------------------------------------------------------------------
 
 
-def test_the_mailbox_keeps_the_latest_and_calls_once_per_filling():
+def test_the_mailbox_keeps_the_latest_and_is_announced_once_until_it_is_taken():
     calls: list[int] = []
     box = Mailbox(lambda: calls.append(1))
+    box.announce()
+    assert calls == [], "nothing waits"
     for price in (1.0, 2.0, 3.0):
         box.put_tick(tick(BTC, price))
+        box.announce()
     box.put_aged(FreshnessChange(ETH.key, Freshness.STALE, 0.0, None))
+    box.announce()
     assert len(calls) == 1
     frame = box.take()
     assert [t.price for t in frame.ticks] == [3.0] and len(frame.aged) == 1
     assert box.take().ticks == ()
     box.put_aged(FreshnessChange(BTC.key, Freshness.STALE, 0.0, None))
     box.put_tick(tick(BTC, 4.0))
+    box.announce()
     assert len(calls) == 2
     frame = box.take()
     assert frame.aged == () and frame.ticks[0].price == 4.0, "a new price is younger than what aged before it"

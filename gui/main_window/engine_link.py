@@ -1,7 +1,7 @@
 """The window's end of the worker: starts and stops it, and hands its events to whoever wants them.
 
-Prices come by frame: the worker says once that something waits, a timer empties the mailbox a little
-later, so the window's cost does not grow with the number of ticks.
+Prices come by frame: at the end of a batch the worker says once that something waits, and the mailbox holds
+only the newest of each instrument, so the window's cost does not grow with the number of ticks.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from PyQt5.QtCore import QObject, QTimer, pyqtSignal
+from PyQt5.QtCore import QObject, pyqtSignal
 
 from core.commands import (
     ClosePosition,
@@ -30,8 +30,6 @@ log = logging.getLogger(__name__)
 
 LEDGER = (OpenPosition, ImportPositions, EditPosition, ClosePosition, DeletePosition)
 """What the user has entered: it waits for an engine that is down, and is never dropped silently."""
-FRAME_MS = 8
-"""Milliseconds in which prices gather; the ticker has a frame of its own and paints less often than this."""
 
 
 class EngineLink(QObject):
@@ -50,11 +48,7 @@ class EngineLink(QObject):
         self._closed = False
         self._posted: dict[int, Command] = {}
         self._handlers: dict[type[Any], list[Callable[[Any], None]]] = defaultdict(list)
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(FRAME_MS)
-        self._timer.timeout.connect(self._take_frame)
-        worker.frame_waiting.connect(self._on_frame_waiting)
+        worker.frame_waiting.connect(self._take_frame)
         worker.core_event.connect(self.tell)
         worker.finished.connect(self._on_finished)
         self.on(CommandResult, self._on_result)
@@ -94,16 +88,11 @@ class EngineLink(QObject):
         self._closed = True
         was_running = self.worker.isRunning()
         self.worker.stop()
-        self._timer.stop()
         if not was_running:
             for command in self._posted.values():
                 if isinstance(command, LEDGER):
                     log.error("not carried out, as the engine was down: %r", command)
         self._posted.clear()
-
-    def _on_frame_waiting(self) -> None:
-        if not self._timer.isActive():
-            self._timer.start()
 
     def _take_frame(self) -> None:
         frame: Frame = self.worker.take_frame()

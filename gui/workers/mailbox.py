@@ -18,35 +18,42 @@ class Frame(msgspec.Struct, frozen=True):
 
 
 class Mailbox:
-    """Filled by the engine's thread, emptied by the window's; `on_first` is called when it fills."""
+    """Filled and announced by the engine's thread, emptied by the window's.
 
-    def __init__(self, on_first: Callable[[], None]) -> None:
-        self._on_first = on_first
+    `on_waiting` is called by `announce`, once until somebody takes what waits.
+    """
+
+    def __init__(self, on_waiting: Callable[[], None]) -> None:
+        self._on_waiting = on_waiting
         self._lock = threading.Lock()
         self._ticks: dict[str, Tick] = {}
         self._aged: dict[str, FreshnessChange] = {}
+        self._announced = False
 
     def put_tick(self, tick: Tick) -> None:
         """Replace the instrument's waiting tick."""
         with self._lock:
-            first = not (self._ticks or self._aged)
             self._ticks[tick.key] = tick
             if self._aged:
                 self._aged.pop(tick.key, None)
-        if first:
-            self._on_first()
 
     def put_aged(self, change: FreshnessChange) -> None:
         """Replace the instrument's waiting change of freshness."""
         with self._lock:
-            first = not (self._ticks or self._aged)
             self._aged[change.key] = change
-        if first:
-            self._on_first()
+
+    def announce(self) -> None:
+        """At the end of a batch: say that something waits, unless that was said already."""
+        with self._lock:
+            if self._announced or not (self._ticks or self._aged):
+                return
+            self._announced = True
+        self._on_waiting()
 
     def take(self) -> Frame:
         """Everything that waits; the mailbox is empty afterwards."""
         with self._lock:
             ticks, self._ticks = self._ticks, {}
             aged, self._aged = self._aged, {}
+            self._announced = False
         return Frame(tuple(ticks.values()), tuple(aged.values()))

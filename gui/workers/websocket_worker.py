@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from PyQt5.QtCore import QThread, pyqtSignal, pyqtSlot
@@ -45,6 +45,7 @@ from gui.workers.price_throttle import PriceThrottle
 
 log = logging.getLogger(__name__)
 
+MOST_AT_ONCE = 500
 JOIN_MS = 2500
 LAST_WORD = 0.25
 """Seconds at most for which the end waits, so that the latest prices come out and not too soon either."""
@@ -207,7 +208,10 @@ class WebSocketWorker(QThread):
             self._throttle.interval = self._loop.engine.config.real_time.update_interval_ms / 1000
             self._wants_prices = self.receivers(self.price_updated) > 0
             self._wants_ticks = self.receivers(self.tick_received) > 0
-            self._loop.process(messages, quotes, self._process_tick)
+            for batch in _batches(quotes):
+                self._loop.process(messages, batch, self._process_tick)
+                messages = []
+                self._mailbox.announce()
             self._throttle.flush()
 
     def _receive_tick(self) -> tuple[list[Any], list[Quote]]:
@@ -281,3 +285,9 @@ class WebSocketWorker(QThread):
     def _report_end(self, sentence: str) -> None:
         self.error_occurred.emit(sentence)
         self.core_event.emit(Notice("error", "engine.text", {"text": sentence}))
+
+
+def _batches(quotes: list[Quote]) -> Iterator[list[Quote]]:
+    """`quotes` in parts, at least one, so that the window need not wait for the end of a flood."""
+    for start in range(0, len(quotes) or 1, MOST_AT_ONCE):
+        yield quotes[start : start + MOST_AT_ONCE]

@@ -1,8 +1,8 @@
 """The whole way from the providers' protocols to the worker's signals, under every fault that they may show.
 
 The real tvDatafeed and yfinance ask loopback servers, which tell moving prices; then the servers misbehave in
-one way for longer than `stale_after_sec`, and behave again. However that goes, not one price may be published as
-live or delayed that was not true of its symbol at its time, nothing may look live once the fault has lasted
+one way for longer than `stale_after_sec`, and behave again. However that goes, not one price may be published
+as live or delayed that was not true of its symbol at its time, nothing may look live once it has lasted
 `stale_after_sec`, and all must heal without a hand. Time runs `SPEED` times faster for the program and the
 servers alike, so every default (spacing, backoff, pauses of minutes) is in force; the cases run side by side.
 """
@@ -41,8 +41,8 @@ pytestmark = pytest.mark.timeout(150)
 SPEED = 20.0
 STALE_AFTER = 60.0
 SLACK = 10.0
-"""Seconds (half a real one) by which a busy machine may be late in noticing."""
-FAULT_LASTS = STALE_AFTER + SLACK + 10.0
+"""Seconds (half a real one) that it may take until the test sees what the engine knows."""
+FAULT_LASTS = STALE_AFTER + SLACK + 20.0
 HEALS_WITHIN = 260.0
 """A pause of two minutes after a refusal, a turn of all symbols, and some for a busy machine."""
 POLL, YAHOO_SPACING = 5.0, 15.0
@@ -98,6 +98,8 @@ class Exchange:
         self.clock = clock
         self.market = Market(clock.time)
         self.told: dict[str, dict[float, list[float]]] = {key: {} for key in KEYS}
+        self.late = 0.0
+        """By how many seconds a busy machine has kept this test waiting lately."""
         self._moves = 0
         self._current: dict[str, list[float]] = {}
         self.move()
@@ -147,6 +149,7 @@ class Run:
         self.signals: list[dict[str, Any]] = []
         self.unknown: set[str] = set()
         self.stop_seconds = 0.0
+        self._seen_good: set[str] = set()
         self.phase = "warming up"
         self._since = self.began = self.clock.time()
         config = Config(real_time=RealTimeConfig(
@@ -177,9 +180,11 @@ class Run:
             elif lasted > HEALS_WITHIN:
                 self._end("never came to life")
         elif self.phase == "faulty":
-            if lasted > STALE_AFTER + SLACK:
-                self._judge_fault(lasted)
-            if lasted > FAULT_LASTS:
+            slack = SLACK + 2.0 * self.exchange.late
+            if lasted > STALE_AFTER + slack:
+                self._seen_good |= self._good()
+            if lasted > FAULT_LASTS + slack:
+                self._judge_fault()
                 self._set_fault(None)
                 if self.case.fault in DENIALS:
                     self.worker.stop_feed()
@@ -192,18 +197,21 @@ class Run:
                 self._end(f"did not heal: {self.shown}")
         return self.phase == "over"
 
-    def _judge_fault(self, lasted: float) -> None:
+    def _judge_fault(self) -> None:
+        """What was good when the fault had lasted long enough?"""
         if self.case.fault in HARMLESS:
             return
         if self.case.where == "both":
-            lively = sorted(key for key, freshness in self.shown.items() if freshness in GOOD)
-            if lively:
-                self.problems.append(f"{lively} look live {lasted:.0f} s after the fault")
-        elif not self._all_good():
-            self.problems.append(f"the healthy source does not cover: {self.shown}")
+            if self._seen_good:
+                self.problems.append(f"{sorted(self._seen_good)} looked live too long after the fault")
+        elif len(self._seen_good) < len(KEYS):
+            self.problems.append(f"the healthy source did not cover all: {self.shown}")
+
+    def _good(self) -> set[str]:
+        return {key for key, freshness in self.shown.items() if freshness in GOOD}
 
     def _all_good(self) -> bool:
-        return len(self.shown) == len(KEYS) and all(f in GOOD for f in self.shown.values())
+        return len(self._good()) == len(KEYS)
 
     def _enter(self, phase: str) -> None:
         self.phase = phase
@@ -234,7 +242,7 @@ class Run:
             self.yahoo.fault(fault)
 
     def _source(self, name: str, config: Config, clock: Clock) -> PolledSource:
-        deadline = 10.0 / SPEED
+        deadline = 20.0 / SPEED
         if name == "tvdatafeed":
             return TvDatafeedSource(self.tradingview.endpoint, deadline, clock)
         if name == "yfinance":
@@ -263,8 +271,11 @@ def outcomes(qapp_cls: Any) -> Iterator[dict[Case, Run]]:
         importlib.import_module(package)
     exchange = Exchange(FastClock())
     waiting, running, done = deque(CASES), [], {}
-    next_move = 0.0
+    next_move, looked, gaps = 0.0, time.monotonic(), deque([0.0], maxlen=500)
     while waiting or running:
+        gaps.append(time.monotonic() - looked)
+        looked = time.monotonic()
+        exchange.late = SPEED * max(gaps)
         while waiting and len(running) < AT_ONCE:
             running.append(Run(waiting.popleft(), exchange))
         if time.monotonic() >= next_move:

@@ -54,6 +54,7 @@ class SourceRunner(threading.Thread):
         self._priced: set[str] = set()
         self._requests = 0
         self._bugs: set[str] = set()
+        self._told_bad: set[str] = set()
         self._failures = 0
         self._bad = 0
         self._lag: float | None = None
@@ -187,7 +188,10 @@ class SourceRunner(threading.Thread):
     def _bad_answer(self, batch: Sequence[Instrument], error: BadDataError) -> None:
         """One instrument's bad answer does not condemn the source, a row of them does."""
         self._bad += 1
-        log.warning("%s: unusable answer for %s: %s", self._source.name, batch[0].key, error)
+        key = batch[0].key
+        level = logging.DEBUG if key in self._told_bad else logging.WARNING
+        self._told_bad.add(key)
+        log.log(level, "%s: unusable answer for %s: %s", self._source.name, key, error)
         if self._bad >= BAD_ANSWERS or self._source.batch_size > 1:
             self._failed(str(error))
         elif self._source.min_spacing == 0:

@@ -111,6 +111,10 @@ class StreamServer:
     async def _close(self) -> None:
         server, self._server = self._server, None
         if server is not None:
+            for sock in server.sockets:
+                self._loop.remove_reader(sock.fileno())
+            for _ in range(4):  # a connection that was just accepted must reach its handler to be closed
+                await asyncio.sleep(0)
             server.close()
         for writer in list(self._writers):
             writer.transport.abort()
@@ -131,8 +135,8 @@ class StreamServer:
         except (OSError, EOFError, asyncio.CancelledError):
             pass
         finally:
-            self._tasks.discard(task)
-            self._writers.discard(writer)
             writer.close()
             with contextlib.suppress(OSError, asyncio.CancelledError):
                 await writer.wait_closed()
+            self._tasks.discard(task)
+            self._writers.discard(writer)

@@ -175,7 +175,8 @@ def signal_from_payload(payload: Mapping[str, Any]) -> Signal:
     price = float(payload["price"])
     when = payload.get("timestamp")
     return Signal(
-        key=f"{payload.get('exchange') or 'BIST'}:{payload['symbol']}", side=Side(payload["type"]), price=price,
+        key=f"{payload.get('exchange') or 'BIST'}:{payload['symbol']}", side=Side(payload["type"]),
+        price=price,
         confidence=float(payload.get("confidence", 0.0)),
         timestamp=datetime.fromisoformat(when).timestamp() if when else datetime.now(UTC).timestamp(),
         source=str(payload.get("source", "")), simulated=bool(payload.get("simulated", False)),

@@ -78,6 +78,7 @@ class ScriptedSource:
         self.unknown: set[str] = set()
         self.fetches: list[tuple[str, ...]] = []
         self.dailies: list[str] = []
+        self.anchors: dict[str, float] = {}
         self.asked_at: list[float] = []
         self.cancelled = threading.Event()
         self.closed = threading.Event()
@@ -108,6 +109,10 @@ class ScriptedSource:
         self.asked_at.append(self.clock.monotonic())
         self.fetches.append(tuple(i.symbol for i in instruments))
         return self.answer(instruments)
+
+    def anchor(self, key: str, price: float, previous_close: float | None = None) -> None:
+        """See `AnchoredSource.anchor`."""
+        self.anchors[key] = price
 
     def daily_closes(self, instrument: Instrument, gate: Gate) -> DailyCloses:
         """See `PolledSource.daily_closes`."""

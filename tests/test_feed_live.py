@@ -116,6 +116,17 @@ def test_at_most_so_many_symbols_are_asked_for():
     station.feed.close()
 
 
+def test_the_fallback_simulation_goes_on_from_the_last_real_prices(station):
+    station.start()
+    station.advance_until(lambda: station.status.state == "running")
+    assert station.sources["simulation"].anchors == {}
+    for name in ("alpha", "beta"):
+        broken(station.sources[name])
+    station.advance_until(lambda: any(q.simulated for q in station.sink.quotes))
+    real = {q.key: q.price for q in station.sink.quotes if not q.simulated}
+    assert station.sources["simulation"].anchors == real
+
+
 def test_a_dead_feed_falls_back_to_the_simulation_visibly_and_comes_back_by_itself(station):
     station.prepare = broken
     station.start()

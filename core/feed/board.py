@@ -46,6 +46,7 @@ class FeedBoard:
         self._unknown: dict[str, dict[str, float]] = {}
         self._said: set[str] = set()
         self._last_real = clock.monotonic()
+        self._real_quotes: dict[str, Quote] = {}
         self._stopped = False
         self._last_status: FeedStatus | None = None
 
@@ -68,6 +69,7 @@ class FeedBoard:
             if source in self._real:
                 self._last_real = self._clock.monotonic()
                 self._closes.tell(quote.key for quote in quotes if quote.previous_close is not None)
+                self._real_quotes.update((quote.key, quote) for quote in quotes)
             self._sink.put_quotes(quotes)
 
     def deliver_daily(self, daily: DailyCloses) -> None:
@@ -104,6 +106,13 @@ class FeedBoard:
             if key not in self._said and deniers.keys() >= set(self._real):
                 self._said.add(key)
                 self._sink.put(InstrumentUnknown(key))
+
+    def take_real_quotes(self) -> list[Quote]:
+        """The last real quote of each instrument that had one since the last call."""
+        with self._lock:
+            quotes = list(self._real_quotes.values())
+            self._real_quotes.clear()
+        return quotes
 
     def unknown_to(self, source: str) -> frozenset[str]:
         """The instruments of which `source` said lately that it does not know them."""

@@ -15,7 +15,7 @@ from core.feed.board import FeedBoard
 from core.feed.budget import RequestBudget
 from core.i18n import tr
 from core.model import Instrument, Quote, SourceStatus
-from core.sources.base import DailyCloses, PolledSource
+from core.sources.base import AnchoredSource, DailyCloses, PolledSource
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +84,7 @@ class SourceRunner(threading.Thread):
             self._report("idle")
             self._pause(IDLE)
             return
+        self._anchor()
         batch = self._next_batch()
         if not batch:
             self._report("ok" if self._watched else "idle")
@@ -114,6 +115,12 @@ class SourceRunner(threading.Thread):
             self._failed(str(error))
         except Exception as bug:  # noqa: BLE001 - logged; what is wrong with one answer may be right in the next
             self._broke(bug)
+
+    def _anchor(self) -> None:
+        """Let made-up prices go on from the last real ones."""
+        if self._source.simulated and isinstance(self._source, AnchoredSource):
+            for quote in self._board.take_real_quotes():
+                self._source.anchor(quote.key, quote.price, quote.previous_close)
 
     def _next_batch(self) -> list[Instrument]:
         """The next `batch_size` instruments in turn, without those that the source does not know."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -73,4 +73,13 @@ class PolledSource(Protocol):
 
     def unknown_keys(self) -> frozenset[str]:
         """The instruments that the provider said it does not know in the last `fetch`."""
+        ...
+
+
+@runtime_checkable
+class AnchoredSource(Protocol):
+    """A source of made-up prices that can go on from real ones."""
+
+    def anchor(self, key: str, price: float, previous_close: float | None = None) -> None:
+        """Let the prices of `key` start from this real one."""
         ...

@@ -27,6 +27,7 @@ from gui.workers.mailbox import Frame
 from tests.window_helpers import (
     StubMarket,
     crypto_config,
+    keep,
     price_of,
     refused,
     says,
@@ -55,7 +56,7 @@ def market() -> StubMarket:
 def test_opens_without_any_argument_and_with_a_mapping_or_a_config(qtbot: Any) -> None:
     for config in (None, {}, {"exchange": "NASDAQ", "symbols": ["AAPL"]}, Config(symbols=("THYAO",))):
         window = MainWindow(config)
-        qtbot.addWidget(window)
+        keep(qtbot, window)
         assert len(window.desk.symbols.instruments()) == (1 if config else 30)
         assert window.windowTitle() == "Swing Hunter"
         window.close()
@@ -69,7 +70,7 @@ def test_a_bad_mapping_is_refused_with_all_its_problems() -> None:
 
 def test_words_of_the_contract_in_both_languages(qtbot: Any) -> None:
     window = MainWindow({"language": "en"})
-    qtbot.addWidget(window)
+    keep(qtbot, window)
     button, ticker = window.control_bar.scan_button, window.desk.ticker
     assert (button.text(), ticker.windowTitle()) == ("▶️ Start Scan", "📈 Live Prices")
     assert signs.shown("📈 Live Prices") in {dock.windowTitle() for dock in window.findChildren(QDockWidget)}
@@ -128,7 +129,7 @@ def test_alerts_before_the_first_paint_are_not_lost(qtbot: Any) -> None:
 )  # fmt: skip
 def test_a_signal_that_is_none_is_logged_and_goes_nowhere(qtbot: Any, caplog: Any, payload: Any) -> None:
     window = MainWindow()
-    qtbot.addWidget(window)
+    keep(qtbot, window)
     window.on_ws_signal_triggered(payload)
     assert not window.state.get("real_time_signals")
     assert not window.desk.signals.model.count_all()
@@ -138,7 +139,7 @@ def test_a_signal_that_is_none_is_logged_and_goes_nowhere(qtbot: Any, caplog: An
 
 def test_portfolio_connection_and_error_slots(qtbot: Any, caplog: Any) -> None:
     window = MainWindow({"real_time": {"enable_notifications": False}})
-    qtbot.addWidget(window)
+    keep(qtbot, window)
     window.on_ws_portfolio_updated({"symbol": "ASELS", "daily_pnl": 1250.0})
     assert window.state.get("portfolio")["daily_pnl"] == 1250.0
     window.on_ws_portfolio_updated(None)  # type: ignore[arg-type]
@@ -290,13 +291,13 @@ def ends_in_time(window: MainWindow) -> None:
 
 def test_close_before_it_was_shown(qtbot: Any) -> None:
     window = MainWindow()
-    qtbot.addWidget(window)
+    keep(qtbot, window)
     ends_in_time(window)
 
 
 def test_close_right_after_show(qtbot: Any, market: StubMarket) -> None:
     window = MainWindow(crypto_config(), source_factory=market.source)
-    qtbot.addWidget(window)
+    keep(qtbot, window)
     window.show()
     ends_in_time(window)
     for _ in range(5):
@@ -373,7 +374,7 @@ def test_what_was_entered_while_the_engine_was_down_is_logged_at_the_end(
     from decimal import Decimal
 
     window = MainWindow()
-    qtbot.addWidget(window)
+    keep(qtbot, window)
     monkeypatch.setattr(window.worker, "start", lambda *_: None)
     position = Position(
         symbol="ASELS", exchange="BIST", quantity=Decimal(10), entry_price=Decimal("45.5"), opened_at=0.0
@@ -414,7 +415,7 @@ def _accept(qtbot: Any, server: socket.socket) -> Any:
 
 def test_speaks_turkish_from_the_start(qtbot: Any) -> None:
     window = MainWindow({"language": "tr"})
-    qtbot.addWidget(window)
+    keep(qtbot, window)
     assert window.control_bar.scan_button.text() == "▶️ Taramayı Başlat"
     set_language("en")
     window.close()

@@ -20,7 +20,7 @@ from core.session import Session
 from core.storage.base import Store
 from gui.main_window.main_window import MainWindow
 from gui.models.tick_row import RowState
-from tests.window_helpers import StubMarket, crypto_config, price_of, says, show, state_of, wait
+from tests.window_helpers import StubMarket, crypto_config, keep, price_of, says, show, state_of, wait
 
 D = Decimal
 
@@ -177,7 +177,7 @@ def test_a_full_disk_is_said_and_loses_nothing(
     wait(qtbot, lambda: state_of(window, "CRYPTO:BTC") is RowState.LIVE)
     market.set("CRYPTO:BTC", 104.0)
     wait(qtbot, says(window, "Signals cannot be saved"))
-    assert window.desk.signals.model.count_all() == 1
+    wait(qtbot, lambda: window.desk.signals.model.count_all() == 1)
     stores[0].error = None
     wait(qtbot, lambda: window.notice_bar.sentence == "Saving works again, nothing was lost.")
     window.close()
@@ -201,7 +201,7 @@ def test_a_database_that_cannot_be_opened_leaves_a_window_that_tries_again(
         session.config, source_factory=market.source, open_store=open_store,
         budgets=BudgetRegistry(SystemClock()),
     )  # fmt: skip
-    qtbot.addWidget(window)
+    keep(qtbot, window)
     window.show()
     wait(qtbot, says(window, "The file is write-protected. Until this is mended nothing is scanned or saved"))
     assert "Start Scan tries again" in window.notice_bar.sentence
@@ -223,7 +223,7 @@ def test_a_damaged_database_is_kept_and_said(
     (data_dir / "swing_hunter.db").write_bytes(garbage)
     session = Session(config=crypto_config(), data_dir=data_dir)
     window = MainWindow(session.config, source_factory=market.source, open_store=session.open_store)
-    qtbot.addWidget(window)
+    keep(qtbot, window)
     window.show()
     wait(qtbot, says(window, "is damaged; it was kept untouched as"))
     assert [path.read_bytes() for path in data_dir.glob("*damaged*")] == [garbage]

@@ -136,9 +136,19 @@ def crypto_config(*symbols: str, **real_time: Any) -> Config:
     )  # fmt: skip
 
 
+def keep(qtbot: Any, window: MainWindow) -> MainWindow:
+    """Have `window` closed at the end of the test, and kept until then.
+
+    `qtbot` holds it weakly: once the test's own name for it is gone, the garbage collector might destroy it,
+    from any thread, while it is being painted.
+    """
+    qtbot.addWidget(window, before_close_func=lambda _, kept=window: None)
+    return window
+
+
 def show(qtbot: Any, window: MainWindow) -> MainWindow:
     """Show `window` and wait until it is painted and its engine runs."""
-    qtbot.addWidget(window)
+    keep(qtbot, window)
     with qtbot.waitSignal(window.first_painted, timeout=5000):
         window.show()
     qtbot.waitUntil(window.worker.isRunning, timeout=5000)

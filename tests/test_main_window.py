@@ -16,6 +16,7 @@ from PyQt5.QtWidgets import QApplication, QDockWidget
 from core.clock import SystemClock
 from core.commands import OpenPosition
 from core.config import Config
+from core.config_file import parse_config
 from core.errors import ConfigError
 from core.feed.budget import BudgetRegistry
 from core.i18n import set_language
@@ -337,6 +338,18 @@ def test_close_in_mid_request_to_a_silent_server(qtbot: Any, source: str) -> Non
             ends_in_time(window)
 
 
+def test_close_while_a_message_and_a_request_wait_for_silent_servers(qtbot: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as prices, socket.create_server(("127.0.0.1", 0)) as chat:
+        config = _silent_config("yfinance", prices.getsockname()[1], telegram=chat.getsockname()[1])
+        window = show(qtbot, MainWindow(config, budgets=BudgetRegistry(SystemClock())))
+        window.start_scan()
+        window.on_ws_signal_triggered(dict(SIGNAL))
+        one, _ = _accept(qtbot, prices)
+        two, _ = _accept(qtbot, chat)
+        with one, two:
+            ends_in_time(window)
+
+
 def test_the_last_word_of_the_alerts_is_stored(qtbot: Any) -> None:
     """What was not delivered when the window closes is in the log of the next start."""
     from core.storage.memory_store import MemoryStore
@@ -386,14 +399,16 @@ def test_what_was_entered_while_the_engine_was_down_is_logged_at_the_end(
     assert "45.5" in caplog.text
 
 
-def _silent_config(source: str, port: int) -> Config:
-    from core.config_file import parse_config
-
+def _silent_config(source: str, port: int, telegram: int = 0) -> Config:
+    chat = {"enabled": True, "bot_token": "1:x", "chat_id": "1", "api_base": f"http://127.0.0.1:{telegram}"}
     return parse_config({
         "exchange": "CRYPTO", "symbols": ["BTC"], "language": "en",
         "websocket": {"endpoint": f"ws://127.0.0.1:{port}/socket.io/websocket"},
-        "real_time": {"live_data_source": source, "allow_simulation": False,
-                      "yahoo_base": f"http://127.0.0.1:{port}"},
+        "real_time": {
+            "live_data_source": source, "allow_simulation": False, "yahoo_base": f"http://127.0.0.1:{port}",
+            "notification_channels": {"desktop": False, "telegram": bool(telegram)},
+            "telegram": chat if telegram else {},
+        },
     })  # fmt: skip
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from PyQt5.QtCore import QEvent, Qt, QTimer, pyqtSignal
-from PyQt5.QtGui import QCloseEvent, QKeyEvent, QPaintEvent, QShowEvent
+from PyQt5.QtCore import QEvent, QSize, Qt, QTimer, pyqtSignal
+from PyQt5.QtGui import QCloseEvent, QGuiApplication, QKeyEvent, QPaintEvent, QShowEvent
 from PyQt5.QtWidgets import QMainWindow, QVBoxLayout, QWidget
 
 from core.clock import Clock, SystemClock
@@ -155,7 +155,7 @@ class MainWindow(QMainWindow):
     # --- assembling ---------------------------------------------------------------------------------
 
     def _assemble(self) -> None:
-        self.resize(*DEFAULT_SIZE)
+        self.resize(QSize(*DEFAULT_SIZE).boundedTo(QGuiApplication.primaryScreen().availableSize()))
         self.setCorner(Qt.BottomLeftCorner, Qt.LeftDockWidgetArea)
         self.setMenuWidget(_column(self.actions_.menu_bar, self.control_bar, self.notice_bar))
         self.statusBar().setSizeGripEnabled(False)

@@ -24,6 +24,7 @@ from core.model import Delivery, FeedStatus, Instrument, Notice, PortfolioSnapsh
 from core.session import ConfigStore
 from core.sources.registry import create_source
 from gui.data.state_manager import StateManager
+from gui.icons import icon
 from gui.main_window.actions import Actions
 from gui.main_window.alerts import Alerts
 from gui.main_window.control_bar import ControlBar
@@ -297,6 +298,7 @@ class MainWindow(QMainWindow):
         self.first_painted.emit()
         self.link.ensure_running()
         self.control_bar.load_icons()
+        self.setWindowIcon(icon("signal", "accent"))
         self.alerts.start()
         if self._demo:
             self.start_scan()

@@ -122,6 +122,21 @@ class Tick(msgspec.Struct, frozen=True, gc=False):
         }  # fmt: skip
 
 
+class Bar(msgspec.Struct, frozen=True, gc=False):
+    """Open, high, low and close of one instrument over the stretch of time that begins at `start` (Unix s).
+
+    How long it is belongs to the series it stands in. `volume` is None where nobody tells it.
+    """
+
+    key: str
+    start: float
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float | None = None
+
+
 class FreshnessChange(msgspec.Struct, frozen=True):
     """An instrument's price aged without a new one: `freshness` since the Unix time `since`."""
 
@@ -175,7 +190,8 @@ def signal_from_payload(payload: Mapping[str, Any]) -> Signal:
     price = float(payload["price"])
     when = payload.get("timestamp")
     return Signal(
-        key=f"{payload.get('exchange') or 'BIST'}:{payload['symbol']}", side=Side(payload["type"]), price=price,
+        key=f"{payload.get('exchange') or 'BIST'}:{payload['symbol']}", side=Side(payload["type"]),
+        price=price,
         confidence=float(payload.get("confidence", 0.0)),
         timestamp=datetime.fromisoformat(when).timestamp() if when else datetime.now(UTC).timestamp(),
         source=str(payload.get("source", "")), simulated=bool(payload.get("simulated", False)),

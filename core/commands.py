@@ -124,7 +124,8 @@ class History(msgspec.Struct, frozen=True):
 class WatchBars(Command, frozen=True, kw_only=True):
     """Publish the bars of `seconds` each of the instrument `key` until `UnwatchBars`.
 
-    `BarsLoaded` comes at once and again whenever history arrives, `BarUpdated` at each change of the last bar.
+    `BarsLoaded` comes at once and again whenever history arrives, `BarUpdated` at each change of the last
+    bar.
     """
 
     key: str

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from core.model import Instrument, Quote
+from core.model import Bar, Instrument, Quote
 
 Gate = Callable[[], None]
 """Called by a source right before each request that leaves the machine; it waits for the provider's spacing
@@ -73,4 +73,23 @@ class PolledSource(Protocol):
 
     def unknown_keys(self) -> frozenset[str]:
         """The instruments that the provider said it does not know in the last `fetch`."""
+        ...
+
+
+@runtime_checkable
+class HistorySource(Protocol):
+    """A polled source that can also tell bars of the past."""
+
+    provider: str
+    min_spacing: float
+
+    def history(self, instrument: Instrument, seconds: int, count: int, gate: Gate) -> list[Bar]:
+        """About the last `count` finished bars of `seconds` (60, 300, 900, 3600 or 86,400), oldest first.
+
+        Fewer where the provider has no more; the bar that still grows is left out. Raises as `fetch`.
+        """
+        ...
+
+    def close(self) -> None:
+        """See `PolledSource.close`."""
         ...

@@ -10,10 +10,12 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from core.bars.keeper import BarKeeper
 from core.clock import Clock
 from core.commands import InstrumentsChanged
 from core.config import Config
 from core.engine.journal import SignalJournal
+from core.engine.noise import make_filter
 from core.engine.portfolio import Portfolio
 from core.engine.prices import PriceBook
 from core.engine.signals import SignalRule, daily_volatility
@@ -22,8 +24,10 @@ from core.events import EventBus
 from core.exchanges import EXCHANGES
 from core.market_calendar import MarketCalendar
 from core.model import FreshnessChange, Instrument, Notice, Quote, Signal, Tick
+from core.replay.clock import real_clock
 from core.sources.base import DailyCloses
 from core.storage.base import Store
+from core.storage.memory_store import MemoryStore
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +45,25 @@ def trades_simulation(config: Config) -> bool:
     return config.real_time.live_data_source == "simulation"
 
 
+def replays(config: Config) -> bool:
+    """Whether prices come from a recording."""
+    return config.real_time.live_data_source == "replay"
+
+
+def _world(config: Config) -> tuple[object, ...]:
+    """What has to be the same for prices, signals and positions to have to do with each other."""
+    return trades_simulation(config), replays(config), config.storage.url
+
+
+def _noise(config: Config) -> tuple[str, int]:
+    return config.real_time.noise_filter, config.real_time.noise_window
+
+
+def _counts_simulated(config: Config) -> bool:
+    """Whether prices that are marked as not real give signals and value positions."""
+    return trades_simulation(config) or replays(config)
+
+
 class Engine:
     """Owns prices, signals and portfolio. Every method belongs to one thread, the engine's."""
 
@@ -51,13 +74,19 @@ class Engine:
         self.bus = bus
         self._open_store = open_store
         self._switch(config)
-        simulated = trades_simulation(config)
+        simulated = _counts_simulated(config)
         real_time = config.real_time
+        self._real_clock = real_clock(clock)
+        self.on_look: Callable[[float, float], None] | None = None
+        """Called with the time by which each look for aged prices was made."""
+        self.signal_count = 0
+        """How many signals there were since the last start over."""
         self._calendar = MarketCalendar(config.extra_closures)
-        self.prices = PriceBook(self._calendar, clock, real_time.stale_after_sec, trade_simulation=simulated)
+        self.prices = self._make_book(config)
         self.rule = SignalRule(
             real_time.signal_threshold_pct, real_time.signal_cooldown_sec, trade_simulation=simulated
         )
+        self.rule.noise = make_filter(*_noise(config))
         self.portfolio = Portfolio(self.day_start, trade_simulation=simulated)
         self.instruments: tuple[Instrument, ...] = ()
         self._signals: list[Signal] = []
@@ -70,6 +99,10 @@ class Engine:
         self._next_portfolio = 0.0
         self.store = open_store(config)
         self._journal = SignalJournal(self.store)
+        self.bars = BarKeeper(
+            self._bar_store(config), self._calendar, self._real_clock, bus, simulated=simulated,
+            round_the_clock=trades_simulation(config), keep_days=config.storage.keep_minute_bars_days,
+        )  # fmt: skip
         try:
             self._load()
         except BaseException:
@@ -88,6 +121,10 @@ class Engine:
         if tick is not None:
             self.check_signal(tick)
             self.update_portfolio(tick)
+            if quote.span:
+                self.bars.add_told(quote, tick)
+            else:
+                self.bars.add(tick)
             self.bus.publish(tick)
 
     def check_signal(self, tick: Tick) -> Signal | None:
@@ -111,13 +148,34 @@ class Engine:
         """Store and publish the signals, look for stale prices once a second, publish the portfolio."""
         if self._signals:
             self._publish_signals()
-        now = self.clock.monotonic()
+        now = self._real_clock.monotonic()
         if now >= self._next_age:
             self._next_age = now + AGE_EVERY
-            self._every_second()
+            if not replays(self.config):
+                self._watch_clocks()
+                self._every_second()
+                self.bars.prune()
+                if self.on_look is not None:
+                    self.on_look(*self.prices.judged_at)
+        self.bars.end_batch(now)
         if self.portfolio.dirty and now >= self._next_portfolio:
             self._next_portfolio = now + self.config.real_time.update_interval_ms / 1000.0
             self.publish_portfolio()
+
+    def end_replayed(self, *, look: bool) -> None:
+        """As `end_batch`, but the recording says when to `look` for stale prices, not the clock."""
+        if self._signals:
+            self._publish_signals()
+        if look:
+            self._every_second()
+
+    def start_over(self) -> None:
+        """A replay begins: nothing is known yet."""
+        self._publish_signals()
+        self.signal_count = 0
+        self.prices.keep_only(())
+        self.rule.forget()
+        self.bars.start_over(self._bar_store(self.config))
 
     def publish_portfolio(self) -> None:
         """Tell what the positions are worth now."""
@@ -125,8 +183,8 @@ class Engine:
 
     def next_wake(self) -> float:
         """Seconds until `end_batch` has something to do even if nothing arrives."""
-        now = self.clock.monotonic()
-        due = self._next_age
+        now = self._real_clock.monotonic()
+        due = min(self._next_age, self.bars.next_due())
         if self.portfolio.dirty:
             due = min(due, self._next_portfolio)
         return max(0.0, due - now)
@@ -160,8 +218,8 @@ class Engine:
         Raises `StorageError` or `InputError` and then has changed nothing.
         """
         old = self.config
-        simulated = trades_simulation(config)
-        another_world = simulated != trades_simulation(old) or config.storage != old.storage
+        simulated = _counts_simulated(config)
+        another_world = _world(config) != _world(old)
         calendar = MarketCalendar(config.extra_closures)
         store = self._open_store(config) if another_world else self.store
         self.config = config
@@ -170,16 +228,24 @@ class Engine:
         if config.extra_closures != old.extra_closures:
             self._calendar = calendar
             self.prices.set_calendar(calendar)
+            self.bars.set_calendar(calendar)
+        self.bars.keep_days = config.storage.keep_minute_bars_days
         self.rule.configure(
             config.real_time.signal_threshold_pct, config.real_time.signal_cooldown_sec,
             trade_simulation=simulated,
         )  # fmt: skip
+        if _noise(config) != _noise(old):
+            self.rule.noise = make_filter(*_noise(config))
         if another_world:
-            self._change_world(store, simulated)
+            self._change_world(store, config)
 
     def expire_prices(self) -> None:
         """The feed stopped: nothing that was received is live any more."""
         self._tell_aged(self.prices.expire_all())
+
+    def on_source_lost(self, source: str) -> None:
+        """A push connection broke: what it told is not live until somebody tells it again."""
+        self._tell_aged(self.prices.expire_from(source))
 
     def refresh_ledger(self) -> None:
         """Read the open positions and today's trades from the store into the portfolio, valued as before."""
@@ -208,6 +274,7 @@ class Engine:
         try:
             self._publish_signals()
             self._journal.abandon()
+            self.bars.close()
         finally:
             self.store.close()
 
@@ -215,33 +282,53 @@ class Engine:
         self._signals_on = config.real_time.enable_signal_triggers
         self._portfolio_on = config.real_time.enable_portfolio_tracking
 
+    def _make_book(self, config: Config) -> PriceBook:
+        longest = config.real_time.stale_after_sec
+        if replays(config):
+            from core.replay.book import ReplayBook
+
+            return ReplayBook(self._calendar, self.clock, longest)
+        return PriceBook(self._calendar, self.clock, longest, trade_simulation=trades_simulation(config))
+
+    def _bar_store(self, config: Config) -> Store:
+        """Where bars are kept: those of a replay only as long as it lasts."""
+        return MemoryStore() if replays(config) else self.store
+
     def _load(self) -> None:
         self.refresh_ledger()
+        if replays(self.config):
+            return  # the same recording must give the same signals, whatever the last replay gave
         recent = self.store.signals(self.clock.time() - 7 * DAY, limit=5000)
         self.rule.restore(recent, {code: self.prices.session_open(code) for code in EXCHANGES})
 
-    def _change_world(self, store: Store, simulated: bool) -> None:
-        """Real and simulated trading share nothing: another database, no old prices, no old references."""
+    def _change_world(self, store: Store, config: Config) -> None:
+        """Real, simulated and replayed trading share nothing: no database, no prices, no references."""
         self._publish_signals()
         self._journal.abandon()
+        self.bars.flush()
         self.store.close()
         self.store = store
         self._journal = SignalJournal(store)
         self._store_error = ""
-        self.prices.trade_simulation = self.portfolio.trade_simulation = simulated
-        self.prices.keep_only(())
+        self.portfolio.trade_simulation = _counts_simulated(config)
+        self.prices = self._make_book(config)
+        self._looked = None
         self.rule.forget()
         self.portfolio.set_positions(())
+        self.bars.change_world(
+            self._bar_store(config), simulated=_counts_simulated(config),
+            round_the_clock=trades_simulation(config),
+        )  # fmt: skip
         self._load()
 
     def _publish_signals(self) -> None:
         signals, self._signals = self._signals, []
+        self.signal_count += len(signals)
         self._tell_store_error(self._journal.add(signals))
         for signal in signals:
             self.bus.publish(signal)
 
     def _every_second(self) -> None:
-        self._watch_clocks()
         self._tell_aged(self.prices.age())
         if self._store_error:
             self._tell_store_error(self._journal.flush())

@@ -19,6 +19,7 @@ from tests.loopback.server import Request, StreamServer
 
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 PATH = "/socket.io/websocket"
+LENGTHS = {"1": 60, "5": 300, "15": 900, "1H": 3600}
 TEXT, CLOSE, PING = 1, 8, 9
 FRAME = re.compile(r"~m~(\d+)~m~")
 STATUS = {Fault.HTTP_403: 403, Fault.HTTP_429: 429, Fault.HTTP_500: 500, Fault.HTML: 200}
@@ -208,8 +209,8 @@ class TradingViewServer(StreamServer):
         return text
 
     def _bars(self, key: str, interval: str, count: int) -> list[Bar]:
-        make = self.market.minute_bars if interval == "1" else self.market.daily_bars
-        bars = make(key, count)
+        seconds = LENGTHS.get(interval)
+        bars = self.market.minute_bars(key, count, seconds) if seconds else self.market.daily_bars(key, count)
         match self._fault:
             case Fault.WRONG_SYMBOL:
                 return [Bar(bar.stamp, *(WRONG_PRICE,) * 4, bar.volume) for bar in bars]

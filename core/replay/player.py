@@ -18,7 +18,7 @@ import msgspec
 
 from core.config import Config
 from core.engine.engine import Engine
-from core.errors import InputError
+from core.errors import InputError, StorageError
 from core.feed.messages import FeedSink
 from core.i18n import tr
 from core.model import FeedStatus, Instrument, Notice, Quote, SourceStatus
@@ -34,6 +34,8 @@ from core.replay.format import (
     StatusRecord,
 )
 from core.replay.reader import Recording, choose_recording
+from core.replay.stored import PREFIX, StoredDay
+from core.storage.base import Store
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +66,9 @@ class ReplayPortion(msgspec.Struct, frozen=True):
 class ReplayRunner(threading.Thread):
     """Reads one recording and puts its records into the sink."""
 
-    def __init__(self, recording: Recording, speed: float, sink: _Sink, clock: ReplayClock) -> None:
+    def __init__(
+        self, recording: Recording | StoredDay, speed: float, sink: _Sink, clock: ReplayClock
+    ) -> None:
         super().__init__(name="feed-replay", daemon=True)
         self._recording = recording
         self._speed = speed
@@ -92,7 +96,7 @@ class ReplayRunner(threading.Thread):
         error = ""
         try:
             self._play()
-        except InputError as problem:
+        except (InputError, StorageError) as problem:
             error = str(problem)
         except Exception as bug:
             log.exception("the replay broke")
@@ -174,11 +178,14 @@ def play(
 class ReplayFeed:
     """Stands in for the live feed while `live_data_source` is "replay". Used from the engine's thread."""
 
-    def __init__(self, sink: _Sink, clock: ReplayClock, folder: Path | None) -> None:
-        """`folder` holds the recordings of this data directory."""
+    def __init__(
+        self, sink: _Sink, clock: ReplayClock, folder: Path | None, open_store: Callable[[Config], Store]
+    ) -> None:
+        """`folder` holds the recordings of this data directory, `open_store` opens a database with bars."""
         self._sink = sink
         self._clock = clock
         self._folder = folder
+        self._open_store = open_store
         self._runner: ReplayRunner | None = None
         self._ending: list[ReplayRunner] = []
         self._speed = 1
@@ -192,9 +199,9 @@ class ReplayFeed:
         """Play the chosen recording from its beginning; does nothing if it runs. Raises `InputError`."""
         if self.running:
             return
-        path = choose_recording(config.real_time.replay_file, self._folder)
+        recording = self._recording(config)
         self._speed = config.real_time.replay_speed
-        self._runner = ReplayRunner(Recording(path), self._speed, self._sink, self._clock)
+        self._runner = ReplayRunner(recording, self._speed, self._sink, self._clock)
         self._tell("connecting")
         self._runner.start()
 
@@ -244,6 +251,14 @@ class ReplayFeed:
         for runner in self._ending:
             runner.join(max(0.0, deadline - time.monotonic()))
         self.tick()
+
+    def _recording(self, config: Config) -> Recording | StoredDay:
+        file = config.real_time.replay_file
+        if not file.startswith(PREFIX):
+            return Recording(choose_recording(file, self._folder))
+        live = msgspec.structs.replace(config.real_time, live_data_source="auto")
+        real = msgspec.structs.replace(config, real_time=live)
+        return StoredDay(file, config, lambda: self._open_store(real))
 
     def _end(self, portion: ReplayPortion, engine: Engine) -> None:
         if portion.error:

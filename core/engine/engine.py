@@ -10,10 +10,13 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+import msgspec
+
 from core.bars.keeper import BarKeeper
 from core.clock import Clock
 from core.commands import InstrumentsChanged
 from core.config import Config
+from core.engine.crosscheck import CrossCheck
 from core.engine.journal import SignalJournal
 from core.engine.noise import make_filter
 from core.engine.portfolio import Portfolio
@@ -23,7 +26,7 @@ from core.errors import StorageError
 from core.events import EventBus
 from core.exchanges import EXCHANGES
 from core.market_calendar import MarketCalendar
-from core.model import FreshnessChange, Instrument, Notice, Quote, Signal, Tick
+from core.model import FreshnessChange, Instrument, Notice, Quote, Signal, SourceConflict, Tick
 from core.replay.clock import real_clock
 from core.sources.base import DailyCloses
 from core.storage.base import Store
@@ -83,6 +86,7 @@ class Engine:
         """How many signals there were since the last start over."""
         self._calendar = MarketCalendar(config.extra_closures)
         self.prices = self._make_book(config)
+        self.cross = CrossCheck(real_time.cross_check_pct)
         self.rule = SignalRule(
             real_time.signal_threshold_pct, real_time.signal_cooldown_sec, trade_simulation=simulated
         )
@@ -117,7 +121,7 @@ class Engine:
 
     def on_quote(self, quote: Quote) -> None:
         """The order of work for one quote."""
-        tick = self.prices.vet(quote)
+        tick = self.vet(quote)
         if tick is not None:
             self.check_signal(tick)
             self.update_portfolio(tick)
@@ -127,9 +131,16 @@ class Engine:
                 self.bars.add(tick)
             self.bus.publish(tick)
 
+    def vet(self, quote: Quote) -> Tick | None:
+        """Hold `quote` against what other sources say, then vet it into a tick, if it says anything new."""
+        conflict = self.cross.hear(quote)
+        if conflict is not None:
+            self._tell_conflict(conflict)
+        return self.prices.vet(quote)
+
     def check_signal(self, tick: Tick) -> Signal | None:
         """Hold `tick` against the signal rule; a signal is stored and published at the end of the batch."""
-        if not self._signals_on:
+        if not self._signals_on or self.cross.holds(tick.key):
             return None
         state = self.prices.state(tick.key)
         if state.effective < state.newest:
@@ -174,6 +185,7 @@ class Engine:
         self._publish_signals()
         self.signal_count = 0
         self.prices.keep_only(())
+        self._drop_conflicts()
         self.rule.forget()
         self.bars.start_over(self._bar_store(self.config))
 
@@ -204,7 +216,9 @@ class Engine:
     def watch(self, instruments: Sequence[Instrument]) -> None:
         """Watch exactly these instruments; prices of the others are forgotten."""
         self.instruments = tuple(dict.fromkeys(instruments))
-        self.prices.keep_only(instrument.key for instrument in self.priced())
+        wanted = [instrument.key for instrument in self.priced()]
+        self.prices.keep_only(wanted)
+        self.cross.keep_only(wanted)
         self.bus.publish(InstrumentsChanged(self.instruments))
 
     def priced(self) -> tuple[Instrument, ...]:
@@ -225,6 +239,8 @@ class Engine:
         self.config = config
         self._switch(config)
         self.prices.stale_after = config.real_time.stale_after_sec
+        if config.real_time.cross_check_pct != old.real_time.cross_check_pct:
+            self._drop_conflicts()
         if config.extra_closures != old.extra_closures:
             self._calendar = calendar
             self.prices.set_calendar(calendar)
@@ -311,6 +327,7 @@ class Engine:
         self._journal = SignalJournal(store)
         self._store_error = ""
         self.portfolio.trade_simulation = _counts_simulated(config)
+        self._drop_conflicts()
         self.prices = self._make_book(config)
         self._looked = None
         self.rule.forget()
@@ -330,12 +347,25 @@ class Engine:
 
     def _every_second(self) -> None:
         self._tell_aged(self.prices.age())
+        for conflict in self.cross.expire(self.clock.time()):
+            self._tell_conflict(conflict)
         if self._store_error:
             self._tell_store_error(self._journal.flush())
         if self.prices.clock_suspect and not self._clock_warned:
             self.bus.publish(Notice("error", "engine.clock_wrong"))
         self._clock_warned = self.prices.clock_suspect
         self._begin_days()
+
+    def _tell_conflict(self, conflict: SourceConflict) -> None:
+        log.info("%s: %s and %s %s: %g and %g", conflict.key, *conflict.sources,
+                 "agree again" if conflict.over else "disagree", *conflict.prices)  # fmt: skip
+        self.bus.publish(conflict)
+
+    def _drop_conflicts(self) -> None:
+        """Begin to compare anew; nothing is held."""
+        for conflict in self.cross.conflicts():
+            self.bus.publish(msgspec.structs.replace(conflict, over=True))
+        self.cross = CrossCheck(self.config.real_time.cross_check_pct)
 
     def _tell_aged(self, changes: Sequence[FreshnessChange]) -> None:
         for change in changes:

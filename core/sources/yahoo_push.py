@@ -59,7 +59,7 @@ class _Line:
             self._thread.join(1.0)
         try:
             self.socket.close()
-        except Exception as error:  # noqa: BLE001 - logged; a broken line cannot say goodbye
+        except Exception as error:
             log.debug("the line to yahoo did not close in order", exc_info=error)
 
     def _listen(self) -> None:

@@ -7,19 +7,25 @@ from PyQt5.QtWidgets import QWidget
 
 from core.clock import Clock
 from core.commands import (
+    BarsLoaded,
+    BarUpdated,
     ClosePosition,
     DeletePosition,
     EditPosition,
     History,
     ImportPositions,
     OpenPosition,
+    PositionsChanged,
     TradesChanged,
+    UnwatchBars,
+    WatchBars,
 )
 from core.config import Config
-from core.engine.engine import trades_simulation
+from core.engine.engine import replays, trades_simulation
 from core.feed.messages import InstrumentUnknown
 from core.market_calendar import MarketCalendar
-from core.model import FeedStatus, PortfolioSnapshot
+from core.model import FeedStatus, PortfolioSnapshot, Signal, SourceConflict
+from gui.chart.host import ChartHost
 from gui.main_window.engine_link import EngineLink
 from gui.widgets.log_panel import LogPanel
 from gui.widgets.notification_log import NotificationLogPanel, channel_states
@@ -38,6 +44,7 @@ class Desk(QObject):
         super().__init__(parent)
         self._link = link
         self.ticker = LivePriceTicker(default_exchange=config.exchange, clock=clock)
+        self.chart = ChartHost(self.ticker.model(), clock)
         self.symbols = SymbolsPanel(default_exchange=config.exchange)
         self.positions = PositionsPanel(now=clock.time)
         self.trades = TradesPanel()
@@ -52,8 +59,8 @@ class Desk(QObject):
     def panels(self) -> dict[str, QWidget]:
         """The panels by the names of their docks."""
         return {
-            "live_prices": self.ticker, "symbols": self.symbols, "positions": self.positions,
-            "trades": self.trades, "signals": self.signals, "notifications": self.notifications,
+            "chart": self.chart, "live_prices": self.ticker, "symbols": self.symbols,
+            "positions": self.positions, "trades": self.trades, "signals": self.signals, "notifications": self.notifications,
             "log": self.log,
         }  # fmt: skip
 
@@ -65,7 +72,7 @@ class Desk(QObject):
         self.symbols.set_limit(config.real_time.max_live_symbols)
         self.symbols.set_default_exchange(config.exchange)
         self.positions.set_default_exchange(config.exchange)
-        self.positions.set_simulation_chosen(trades_simulation(config))
+        self.positions.set_simulation_chosen(trades_simulation(config) or replays(config))
         self.notifications.set_channels(channel_states(config))
 
     def _wire_events(self) -> None:
@@ -76,6 +83,21 @@ class Desk(QObject):
         link.on(TradesChanged, lambda event: self.trades.set_trades(event.trades))
         link.on(History, self._on_history)
         link.on(InstrumentUnknown, self._on_unknown)
+        link.on(SourceConflict, self.ticker.dispute)
+        self._wire_chart()
+
+    def _wire_chart(self) -> None:
+        link, chart = self._link, self.chart
+        link.on(BarsLoaded, chart.set_bars)
+        link.on(BarUpdated, chart.update_bar)
+        link.on(PositionsChanged, lambda event: chart.set_positions(event.positions))
+        link.on(TradesChanged, lambda event: chart.set_trades(event.trades))
+        link.on(History, lambda event: chart.set_signals(event.signals[::-1]))
+        link.on(Signal, chart.add_signal)
+        link.on(FeedStatus, lambda _: chart.refresh_price())
+        link.engine_ended.connect(chart.watch_again)
+        chart.watch_wanted.connect(lambda key, seconds: link.post(WatchBars(key=key, seconds=seconds)))
+        chart.unwatch_wanted.connect(lambda key, seconds: link.post(UnwatchBars(key=key, seconds=seconds)))
 
     def _wire_commands(self) -> None:
         post, positions = self._link.post, self.positions
@@ -94,6 +116,8 @@ class Desk(QObject):
             self.ticker.apply_ticks(frame.ticks)
         if frame.aged:
             self.ticker.apply_freshness(frame.aged)
+        if any(change.key == self.chart.key for change in (*frame.ticks, *frame.aged)):
+            self.chart.refresh_price()
 
     def _on_history(self, event: History) -> None:
         self.signals.set_signals(event.signals)

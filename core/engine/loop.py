@@ -78,7 +78,7 @@ class EngineLoop:
         self._engine: Engine | None = None
         self._feed: LiveFeed | ReplayFeed | None = None
         self._live: LiveFeed | None = None
-        self._replay = ReplayFeed(self.inbox, self._engine_clock, recordings)
+        self._replay = ReplayFeed(self.inbox, self._engine_clock, recordings, open_store)
         self._ledger: Ledger | None = None
         self._bugs: set[object] = set()
 

@@ -60,8 +60,8 @@ class Desk(QObject):
         """The panels by the names of their docks."""
         return {
             "chart": self.chart, "live_prices": self.ticker, "symbols": self.symbols,
-            "positions": self.positions, "trades": self.trades, "signals": self.signals, "notifications": self.notifications,
-            "log": self.log,
+            "positions": self.positions, "trades": self.trades, "signals": self.signals,
+            "notifications": self.notifications, "log": self.log,
         }  # fmt: skip
 
     def configure(self, config: Config) -> None:
@@ -116,7 +116,8 @@ class Desk(QObject):
             self.ticker.apply_ticks(frame.ticks)
         if frame.aged:
             self.ticker.apply_freshness(frame.aged)
-        if any(change.key == self.chart.key for change in (*frame.ticks, *frame.aged)):
+        key = self.chart.key
+        if any(tick.key == key for tick in frame.ticks) or any(aged.key == key for aged in frame.aged):
             self.chart.refresh_price()
 
     def _on_history(self, event: History) -> None:

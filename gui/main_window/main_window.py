@@ -157,6 +157,22 @@ class MainWindow(QMainWindow):
         self.notice_bar.say("error", str(error))
         self.alerts.error(str(error))
 
+    # --- the chart ----------------------------------------------------------------------------------
+
+    def open_chart(self, key: str = "") -> None:
+        """Show the chart of the instrument `key`, by default of the one chosen in the price list."""
+        chosen = key or self.desk.ticker.current_key()
+        if chosen:
+            self.docks.open_chart()
+            self.desk.chart.show_symbol(chosen)
+            self.desk.chart.setFocus(Qt.OtherFocusReason)
+
+    def close_chart(self) -> None:
+        """Close the chart and go back to the price list."""
+        self.desk.chart.close_chart()
+        self.docks.close_chart()
+        self.desk.ticker.setFocus(Qt.OtherFocusReason)
+
     # --- assembling ---------------------------------------------------------------------------------
 
     def _assemble(self) -> None:
@@ -180,6 +196,9 @@ class MainWindow(QMainWindow):
         self.settings.applied.connect(self._apply_config)
         self.settings.failed.connect(lambda text: self.notice_bar.say("error", text))
         self.settings.test_requested.connect(self.alerts.test)
+        desk.ticker.symbol_activated.connect(self.open_chart)
+        desk.chart.close_wanted.connect(self.close_chart)
+        self.docks["chart"].closed.connect(self.close_chart)
         desk.symbols.instruments_changed.connect(self._on_instruments)
         desk.notifications.test_requested.connect(self.alerts.test)
         self.alerts.delivered.connect(self._on_delivery)

@@ -262,6 +262,17 @@ def test_another_world_has_its_own_bars(rig: Rig) -> None:
     assert rig.store.bars(KEY) == ()
 
 
+def test_a_made_up_past_stands_before_our_own_bars_and_on_their_level() -> None:
+    rig = Rig(config(live_data_source="simulation"))
+    rig.do(StartFeed())
+    rig.see(200.0, simulated=True)
+    rig.tell = [minute(WEDNESDAY - 120, 50.0), minute(WEDNESDAY - 60, 100.0), minute(WEDNESDAY, 7.0)]
+    rig.do(WatchBars(key=KEY, seconds=300))
+    until(lambda: rig.step(3) or len(rig.store.bars(KEY)) == 3)
+    assert [bar.close for bar in rig.store.bars(KEY)] == [100.0, 200.0, 200.0]
+    rig.loop.close()
+
+
 # --- what is too old ------------------------------------------------------------------------------------
 
 

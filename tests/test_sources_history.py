@@ -63,7 +63,7 @@ def pair(request: Any, tradingview_server: TradingViewServer, yahoo_server: Yaho
 
 @pytest.mark.parametrize("seconds", [60, 300, 900, 3600])
 def test_history_is_finished_bars_in_order_through_one_permit(pair: Any, seconds: int) -> None:
-    server, source = pair
+    _, source = pair
     permits: list[int] = []
     assert isinstance(source, HistorySource)
     bars = source.history(THYAO, seconds, 29, lambda: permits.append(1))
@@ -127,7 +127,7 @@ def test_a_gate_that_is_shut_ends_it(pair: Any) -> None:
 
 def test_a_source_without_history_is_none() -> None:
     assert not isinstance(object(), HistorySource)
-    assert hasattr(SimulationSource, "history") == isinstance(SimulationSource(), HistorySource)
+    assert isinstance(SimulationSource(), HistorySource)
 
 
 def rows(*stamps: float) -> list[tuple[float, tuple[float, ...]]]:

@@ -247,6 +247,15 @@ def test_a_bar_is_overwritten_or_kept(store: Store) -> None:
     store.add_bars([])
 
 
+def test_bars_can_be_overwritten_in_any_database(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.storage.bar_rows._QUICK", frozenset())
+    made = open_store("", data_dir)
+    test_a_bar_is_overwritten_or_kept(made)
+    made.add_bars([a_bar(NOON)], keep=True)
+    assert made.bars("BIST:ASELS")[0].close == 45.5
+    made.close()
+
+
 def test_old_bars_are_forgotten(store: Store) -> None:
     store.add_bars([a_bar(NOON + 60 * n) for n in range(5)])
     store.add_bars([a_bar(NOON)], 86_400)

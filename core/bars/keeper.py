@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from core.bars.aggregate import Aggregator
 from core.bars.book import MOST_BARS, BarBook, known_length
-from core.bars.derive import MINUTE, union
+from core.bars.derive import MINUTE, start_of, union
 from core.bars.history import usable
 from core.bars.pruner import Pruner
 from core.bars.sessions import Sessions
@@ -107,9 +107,11 @@ class BarKeeper:
         good = usable(bars, key, seconds, self._sessions, self._clock.time())
         if len(good) < len(bars):
             log.info("%d of %d bars of %s are of no use", len(bars) - len(good), len(bars), key)
+        self._take()
+        if self._world[0]:
+            good = self._before_ours(key, good)
         if not good:
             return
-        self._take()
         if seconds == MINUTE:
             self._aggregator.finish(key, good[-1].start)
         self._writer.put(good, seconds)
@@ -185,7 +187,7 @@ class BarKeeper:
         if patient and now < self._asked.get((key, seconds), -math.inf) + ASK_AGAIN:
             return
         self._asked[key, seconds] = now
-        told = seconds if seconds in TOLD_LENGTHS else MINUTE
+        told = seconds if seconds in TOLD_LENGTHS and not self._world[0] else MINUTE
         self.ask_history(Instrument.from_key(key), told, MOST_BARS)
 
     def _open_all(self, watched: Iterable[tuple[str, int]]) -> None:
@@ -194,6 +196,25 @@ class BarKeeper:
                 self.watch(key, seconds)
             except StorageError as error:
                 log.warning("the bars of %s cannot be read: %s", key, error)
+
+    def _before_ours(self, key: str, made_up: list[Bar]) -> list[Bar]:
+        """Of a made-up past only what comes before our own bars, on their level."""
+        stored = self._store.oldest_bars(key, MINUTE, math.inf, 1)
+        ours = [*stored, *self._writer.waiting(key, MINUTE)]
+        if not ours or not made_up:
+            return made_up
+        first = min(ours, key=start_of)
+        before = [bar for bar in made_up if bar.start < first.start]
+        factor = first.open / before[-1].close if before else 1.0
+        decimals = 2 if first.open >= 1.0 else 6
+
+        def fitted(price: float) -> float:
+            return max(round(price * factor, decimals), 10.0**-decimals)
+
+        return [
+            Bar(key, b.start, fitted(b.open), fitted(b.high), fitted(b.low), fitted(b.close), b.volume)
+            for b in before
+        ]
 
     def _known(self, key: str, seconds: int, limit: int) -> list[Bar]:
         return union(self._store.bars(key, seconds, limit=limit), self._writer.waiting(key, seconds))

@@ -14,6 +14,8 @@ from core.storage import schema
 _table = schema.bars
 _columns = (_table.c.start, _table.c.open, _table.c.high, _table.c.low, _table.c.close, _table.c.volume)
 _LAST = 2**62
+_QUICK = frozenset({"sqlite"})
+"""The databases that overwrite or ignore a row in one statement, written so."""
 
 
 class BarRows:
@@ -33,7 +35,7 @@ class BarRows:
              "low": bar.low, "close": bar.close, "volume": bar.volume}
             for (number, start), bar in rows.items()
         ]  # fmt: skip
-        if connection.dialect.name == "sqlite":
+        if connection.dialect.name in _QUICK:
             connection.execute(_table.insert().prefix_with("OR IGNORE" if keep else "OR REPLACE"), values)
         else:
             _add_anywhere(connection, values, keep=keep)

@@ -51,6 +51,8 @@ class QuoteLine:
 
     def send(self, text: str) -> None:
         """One WebSocket message."""
+        if self.writer.transport.is_closing():
+            return
         self.sent += 1
         self.writer.write(websocket_frame(text.encode()))
 

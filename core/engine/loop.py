@@ -37,6 +37,7 @@ from core.replay.clock import real_clock, replay_clock
 from core.replay.player import ReplayFeed, ReplayPortion
 from core.sources import registry
 from core.sources.base import DailyCloses
+from core.sources.push_base import PushSource
 from core.sources.registry import auto_order, create_source, push_order
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class EngineLoop:
         self._ledger = Ledger(self._engine)
         self._live = LiveFeed(
             self.inbox, self._clock, self._budgets, self._create_source, auto_order,
-            self._session_of, self._create_push, push_order,
+            self._session_of, None if self._create_push is None else self._push_source, push_order,
         )  # fmt: skip
         self._engine.bars.ask_history = self._live.history.ask
         self._feed = self._replay if replays(self._config) else self._live
@@ -307,6 +308,18 @@ class EngineLoop:
             raise
 
     # --- recording ----------------------------------------------------------------------------------
+
+    def _push_source(self, name: str, config: Config, clock: Clock) -> PushSource:
+        assert self._create_push is not None
+        source = self._create_push(name, config, clock)
+        source.on_frame = self._record_frame
+        return source
+
+    def _record_frame(self, source: str, data: str) -> None:
+        """From a source's thread."""
+        recorder = self._recorder
+        if recorder is not None:
+            recorder.frame(self._clock.time(), self._clock.monotonic(), source, data)
 
     def _follow_recording(self) -> None:
         """Record, or stop recording, as the configuration says; what is replayed is not recorded again."""

@@ -6,12 +6,15 @@ feed's `PushRunner` connects it, tells it what to subscribe to, takes what it re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
 
 from core.model import Instrument, Quote
+
+FrameListener = Callable[[str, str], None]
+"""Called, in the source's thread, with its name and each message as it was received."""
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +46,8 @@ class PushSource(Protocol):
     """The provider's own least spacing between connections in seconds."""
     simulated: bool
     """Whether its prices are made up."""
+    on_frame: FrameListener | None
+    """Hears what is received before it is understood, so that a recording can hold it."""
 
     def connect(self) -> None:
         """Open the connection and the session on it, within seconds. Raises `SourceError` or a kind of it."""

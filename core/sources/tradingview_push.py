@@ -20,7 +20,7 @@ from core.i18n import tr
 from core.model import Instrument
 from core.sources.calls import Abort, Calls
 from core.sources.checks import BadDataTally
-from core.sources.push_base import Received
+from core.sources.push_base import FrameListener, Received
 from core.sources.tradingview_quotes import QuoteSession
 from core.sources.tradingview_wire import chart_url, translated
 
@@ -80,6 +80,7 @@ class TradingViewPush:
         rng: random.Random | None = None,
     ) -> None:  # fmt: skip
         """`endpoint` may lack its last segment; `deadline` is for the handshake, in real seconds."""
+        self.on_frame: FrameListener | None = None
         self._url = chart_url(endpoint)
         self._deadline = deadline
         self._clock = clock if clock is not None else SystemClock()
@@ -165,10 +166,13 @@ class TradingViewPush:
             raise SourceError(tr("sources.broke_off", source=self.name))
         if opcode != _TEXT:
             return
-        self._session.take(data.decode("utf-8", "replace"), self._clock.time())
+        text = data.decode("utf-8", "replace")
+        if self.on_frame is not None:
+            self.on_frame(self.name, text)
+        self._session.take(text, self._clock.time())
         replies, self._session.replies = self._session.replies, []
-        for text in replies:
-            self._send(text)
+        for reply in replies:
+            self._send(reply)
 
     def _send(self, text: str) -> None:
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import json
 import logging
 import queue
 import threading
@@ -22,7 +23,7 @@ from core.i18n import tr
 from core.model import Instrument, Quote
 from core.sources.calls import Abort, Calls
 from core.sources.checks import BIST_DELAY, BadDataTally, finite, positive, sane_ticker, stamp_fault
-from core.sources.push_base import Received
+from core.sources.push_base import FrameListener, Received
 from core.sources.tradingview_wire import translated
 from core.sources.yahoo_answer import yahoo_symbol
 from core.sources.yahoo_client import import_yfinance
@@ -93,6 +94,7 @@ class YahooPush:
 
     def __init__(self, url: str = "", deadline: float = 10.0, clock: Clock | None = None) -> None:
         """`url` "" is the public stream; `deadline` is for the handshake, in real seconds."""
+        self.on_frame: FrameListener | None = None
         self._url = url or PUBLIC_STREAM
         self._deadline = deadline
         self._clock = clock if clock is not None else SystemClock()
@@ -147,6 +149,8 @@ class YahooPush:
                         break
                     raise self._over()
                 heard = True
+                if self.on_frame is not None:
+                    self.on_frame(self.name, json.dumps(content, default=str))
                 quote = self._quote(content)
                 if quote is not None:
                     quotes.append(quote)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from PyQt5.QtCore import QEvent, QPoint, QPointF, Qt
@@ -24,7 +27,7 @@ from gui.chart.host import ChartHost
 from gui.chart.scale import bar_time, price_ticks, time_ticks
 from gui.chart.series import BarSeries, Change
 from gui.models.tick_model import TickModel
-from tests.window_helpers import BTC, StubMarket, stub_window
+from tests.window_helpers import BTC, StubMarket, stub_window, wait
 
 KEY = "BIST:ASELS"
 FRIDAY = datetime(2026, 11, 20, 7, 0, tzinfo=UTC).timestamp()  # 10:00 in Istanbul
@@ -505,3 +508,36 @@ def test_resetting_the_layout_leaves_an_open_chart_open(qtbot):
     assert window.docks["chart"].isVisible() and window.desk.chart.key == BTC.key
     window.docks["chart"].close()
     assert window.desk.chart.key == ""
+
+
+def test_ticks_of_the_engine_become_candles(qtbot):
+    market = StubMarket(BTC=50_000.0)
+    window = stub_window(qtbot, market)
+    window.start_scan()
+    window.open_chart(BTC.key)
+    panel = window.desk.chart.panel
+    wait(qtbot, lambda: panel.view.state.count > 0)
+    market.set(BTC.key, 51_000.0)
+    wait(qtbot, lambda: panel.view.last_line.level.price == 51_000.0)
+    assert "51,000.00" in panel.header.texts()[1]
+    window.stop_scan()
+    wait(qtbot, lambda: panel.view.state.mark == "stale")  # nothing looks live without a feed
+    window.close_chart()
+
+
+def test_a_layout_with_a_chart_comes_back_with_an_invitation(qtbot, data_dir):
+    window = stub_window(qtbot, StubMarket(BTC=50_000.0), data_dir=data_dir)
+    window.open_chart(BTC.key)
+    window.close()
+    again = stub_window(qtbot, StubMarket(BTC=50_000.0), data_dir=data_dir)
+    assert again.docks["chart"].isVisible() and again.desk.chart.panel is None
+    again.close_chart()
+    assert again.docks["chart"].isHidden() and again.docks["signals"].isVisible()
+
+
+def test_pyqtgraph_is_not_loaded_with_the_window():
+    code = "import sys, gui.app; sys.exit('pyqtgraph' in sys.modules or 'numpy' in sys.modules)"
+    assert (
+        subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent.parent, check=False).returncode
+        == 0
+    )

@@ -125,11 +125,15 @@ class Engine:
         if tick is not None:
             self.check_signal(tick)
             self.update_portfolio(tick)
-            if quote.span:
-                self.bars.add_told(quote, tick)
-            else:
-                self.bars.add(tick)
+            self.keep_bar(quote, tick)
             self.bus.publish(tick)
+
+    def keep_bar(self, quote: Quote, tick: Tick) -> None:
+        """Take the price into its bar."""
+        if quote.span:
+            self.bars.add_told(quote, tick)
+        else:
+            self.bars.add(tick)
 
     def vet(self, quote: Quote) -> Tick | None:
         """Hold `quote` against what other sources say, then vet it into a tick, if it says anything new."""

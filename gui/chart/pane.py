@@ -292,7 +292,7 @@ class RsiPane(Pane):
 
     def ticks(self, low: float, high: float, room: float) -> list[float]:
         """See `Pane`."""
-        return [RSI_BANDS[0], 50.0, RSI_BANDS[1]] if room >= 2.2 else list(RSI_BANDS)
+        return [RSI_BANDS[0], 50.0, RSI_BANDS[1]] if room >= 3.0 else list(RSI_BANDS)
 
     def label(self, value: float) -> str:
         """See `Pane`."""

@@ -27,6 +27,7 @@ from core.market_calendar import MarketCalendar
 from core.model import FeedStatus, PortfolioSnapshot, Signal, SourceConflict
 from gui.chart.host import ChartHost
 from gui.main_window.engine_link import EngineLink
+from gui.widgets.feed_health_panel import FeedHealthPanel
 from gui.widgets.log_panel import LogPanel
 from gui.widgets.notification_log import NotificationLogPanel, channel_states
 from gui.widgets.positions_panel import PositionsPanel
@@ -35,6 +36,9 @@ from gui.widgets.signals_panel import SignalsPanel
 from gui.widgets.symbols_panel import SymbolsPanel
 from gui.widgets.trades_panel import TradesPanel
 from gui.workers.mailbox import Frame
+
+LEAST_HEIGHT = 200
+"""Of the positions; their totals, wrapped, would otherwise claim more of the window than the chart spares."""
 
 
 class Desk(QObject):
@@ -47,7 +51,9 @@ class Desk(QObject):
         self.chart = ChartHost(self.ticker.model(), clock)
         self.symbols = SymbolsPanel(default_exchange=config.exchange)
         self.positions = PositionsPanel(now=clock.time)
+        self.positions.setMinimumHeight(LEAST_HEIGHT)
         self.trades = TradesPanel()
+        self.feed = FeedHealthPanel()
         self.signals = SignalsPanel(now=clock.time)
         self.notifications = NotificationLogPanel(now=clock.time)
         self.log = LogPanel()
@@ -61,7 +67,7 @@ class Desk(QObject):
         return {
             "chart": self.chart, "live_prices": self.ticker, "symbols": self.symbols,
             "positions": self.positions, "trades": self.trades, "signals": self.signals,
-            "notifications": self.notifications, "log": self.log,
+            "notifications": self.notifications, "feed": self.feed, "log": self.log,
         }  # fmt: skip
 
     def configure(self, config: Config) -> None:
@@ -79,6 +85,7 @@ class Desk(QObject):
         link = self._link
         link.frame.connect(self._on_frame)
         link.on(FeedStatus, self.ticker.set_feed_status)
+        link.on(FeedStatus, self.feed.set_status)
         link.on(PortfolioSnapshot, self.positions.set_snapshot)
         link.on(TradesChanged, lambda event: self.trades.set_trades(event.trades))
         link.on(History, self._on_history)

@@ -20,10 +20,10 @@ from gui.main_window.signs import shown
 
 log = logging.getLogger(__name__)
 
-STRUCTURE = 2
+STRUCTURE = 3
 """Raise it when docks are added, removed or renamed."""
 LEFT_WIDTH = 340
-CHART_SHARES = (0.52, 0.28)
+CHART_SHARES = (0.5, 0.3)
 """Of the window's height, for the chart and for what is below it; bars and tabs take the rest."""
 LAYOUT_FILE = "window.ini"
 
@@ -108,7 +108,8 @@ class Docks:
         window.tabifyDockWidget(self["live_prices"], self["symbols"])
         window.tabifyDockWidget(self["positions"], self["trades"])
         window.tabifyDockWidget(self["signals"], self["notifications"])
-        window.tabifyDockWidget(self["notifications"], self["log"])
+        window.tabifyDockWidget(self["notifications"], self["feed"])
+        window.tabifyDockWidget(self["feed"], self["log"])
         for name in ("live_prices", "positions", "signals"):
             self[name].raise_()
         width = max(window.width(), LEFT_WIDTH * 2)

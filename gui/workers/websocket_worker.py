@@ -245,6 +245,7 @@ class WebSocketWorker(QThread):
             return
         self._check_signal(tick)
         self._update_portfolio_pnl(tick)
+        self._loop.engine.keep_bar(quote, tick)
         self._loop.bus.publish(tick)
 
     def _check_signal(self, tick: Tick) -> None:

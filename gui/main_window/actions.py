@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gui.main_window.main_window import MainWindow
 
 ZONES = ("live_prices", "positions", "signals", "notifications")
-PANELS = ("symbols", "trades", "log")
+PANELS = ("symbols", "trades", "feed", "log")
 
 
 class Actions(QObject):

@@ -93,9 +93,9 @@ def test_all_exchanges_come_over_one_connection(server, client):
     assert (told.price, told.previous_close, told.source) == (299.25, 297.0, "tradingview")
     assert told.open and told.high and told.low and told.volume and told.declared_delay == 0.0
     assert abs(told.stamp - time.time()) < 5 and not told.simulated
-    assert client.price(BTC) == 90_000.0 and server.quotes.subscribed == {
-        "BIST:THYAO", "NASDAQ:AAPL", "CRYPTO:BTCUSD",
-    }  # fmt: skip
+    assert client.price(BTC) == 90_000.0
+    names = {"BIST:THYAO", "NASDAQ:AAPL", "CRYPTO:BTCUSD"}
+    client.until(lambda: server.quotes.subscribed == names)
     assert [request.kind for request in server.requests] == ["quotes"]
 
 
@@ -128,7 +128,7 @@ def test_symbols_come_and_go_while_it_runs(server, client):
     client.until(lambda: client.last(THYAO))
     client.source.subscribe([AAPL], [THYAO])
     client.until(lambda: client.last(AAPL))
-    assert server.quotes.subscribed == {"NASDAQ:AAPL"}
+    client.until(lambda: server.quotes.subscribed == {"NASDAQ:AAPL"})
     seen = len(client.quotes)
     name = json.dumps({"symbol": "BIST:THYAO"}, separators=(",", ":"))
     server.quotes.say(call("qsd", "QS", {"n": "BIST:THYAO", "s": "ok", "v": {"lp": 1.0, "lp_time": 1}}))
@@ -415,6 +415,21 @@ def test_the_opening_is_what_the_provider_expects():
     assert session.add([THYAO, AAPL]) == message("quote_add_symbols", session.id, "BIST:THYAO", "NASDAQ:AAPL")
     assert session.add([THYAO]) == ""
     assert session.remove([THYAO, BTC]) == message("quote_remove_symbols", session.id, "BIST:THYAO")
+
+
+def test_a_refused_text_frame_and_a_polite_goodbye_end_it(server, client):
+    from tests.loopback.quote_session import websocket_frame
+
+    client.open(THYAO)
+    client.until(lambda: client.last(THYAO))
+    line = server.quotes.lines[0]
+    binary, goodbye = websocket_frame(b"x", 2), websocket_frame((1000).to_bytes(2, "big"), 8)
+    server._loop.call_soon_threadsafe(line.writer.write, binary + goodbye)
+    with pytest.raises(SourceError, match="broke"):
+        client.until(lambda: False)
+    client.source.disconnect()
+    with pytest.raises(SourceError):
+        client.source._send("x")
 
 
 def test_names_and_delays():

@@ -7,7 +7,10 @@ import gzip
 import io
 import json
 import math
+import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -593,3 +596,30 @@ def test_instruments_of_the_recording_need_not_be_watched(rig, tmp_path):
     made = rig(config(path))
     made.play()
     assert [t.symbol for t in made.events.of(Tick)] == ["GARAN"]
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from core.replay.recorder import Recorder
+recorder = Recorder(Path(sys.argv[1]), print)
+at = time.time()
+while True:
+    recorder.mark(at, 1.0)
+    time.sleep(0.001)
+"""
+
+
+def test_a_killed_writer_leaves_a_readable_file(tmp_path):
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    root = Path(__file__).parent.parent
+    with subprocess.Popen(command, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}) as writer:
+
+        def written() -> bool:
+            found = recordings(tmp_path)
+            return bool(found and found[0].stat().st_size and len(list(Recording(found[0]).records())) > 100)
+
+        until(written)
+        writer.kill()
+    (path,) = recordings(tmp_path)
+    assert len(list(Recording(path).records())) > 100

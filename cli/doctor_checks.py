@@ -25,6 +25,7 @@ from bootstrap.environment import CODE_DIR, WINDOWS, Environment, has_display
 from core.config import Config
 from core.errors import ConfigError, DeliveryError, SwingHunterError
 from core.i18n import tr
+from core.sources.registry import auto_order, push_order
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 CONNECT_SECONDS = 3.0
@@ -33,6 +34,7 @@ _QT_SECONDS = 30
 _MEGABYTE = 1_000_000
 _TIGHT_MB, _TOO_TIGHT_MB = 500, 50
 _DAYS_AHEAD = 60
+_YAHOO_STREAM = "wss://streamer.finance.yahoo.com"
 _YAHOO = "https://query1.finance.yahoo.com"
 T = TypeVar("T")
 
@@ -181,8 +183,14 @@ def check_clock(_patient: Patient) -> Finding:
 def source_endpoints(config: Config) -> dict[str, str]:
     """The addresses that the configured price sources ask, by source."""
     chosen = config.real_time.live_data_source
-    endpoints = {"tvdatafeed": config.websocket.endpoint, "yfinance": config.real_time.yahoo_base or _YAHOO}
-    return {name: url for name, url in endpoints.items() if chosen in ("auto", name)}
+    endpoints = {
+        "tradingview": config.websocket.endpoint,
+        "tvdatafeed": config.websocket.endpoint,
+        "yfinance": config.real_time.yahoo_base or _YAHOO,
+        "yahoo": config.real_time.yahoo_stream or _YAHOO_STREAM,
+    }
+    used = push_order(config) + auto_order(config) if chosen == "auto" else (chosen,)
+    return {name: endpoints[name] for name in used if name in endpoints}
 
 
 def source_checks(config: Config) -> list[Check]:

@@ -21,7 +21,8 @@ from core.instance_lock import InstanceLock
 from core.log_setup import setup_logging
 from core.model import Delivery, FeedStatus, FreshnessChange, Notice, PortfolioSnapshot, Signal, Tick
 from core.notifications.notifier import Notifier
-from core.session import Session, prepare_session
+from core.replay.clock import ReplayClock
+from core.session import RECORDINGS, Session, prepare_session
 from core.signal_text import reason
 
 log = logging.getLogger(__name__)
@@ -53,13 +54,16 @@ def run_headless(options: Options) -> int:
 
 
 def _scan(session: Session, duration: float | None) -> None:
-    loop = EngineLoop(session.config, session.open_store, SystemClock())
+    clock = ReplayClock(SystemClock())
+    loop = EngineLoop(
+        session.config, session.open_store, clock, recordings=session.data_dir / RECORDINGS
+    )  # fmt: skip
     notifier = Notifier(
         session.config, demo=session.demo,
         on_delivery=lambda delivery: _record(loop, delivery),
     )  # fmt: skip
     instruments = resolve_instruments(session.config)
-    view = TerminalView(instruments, session.config)
+    view = TerminalView(instruments, session.config, clock=clock)
     _subscribe(loop.bus, view, notifier)
     for notice in _remarks(len(instruments), session.config.real_time.max_live_symbols):
         view.on_notice(notice)

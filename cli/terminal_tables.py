@@ -40,13 +40,18 @@ _LONGEST_NOTICE = 600.0
 _FEED_STYLES = {"running": UP, "simulated": SIMULATED, "offline": "bold red", "connecting": WARNING}
 
 
-def band(shown: Shown, instruments: Sequence[Instrument], *, chosen: bool) -> RenderableType | None:
-    """The loud line that tells of made-up prices; `chosen` if the user asked for the simulator."""
+def band(
+    shown: Shown, instruments: Sequence[Instrument], *, chosen: bool, replayed: str = ""
+) -> RenderableType | None:
+    """The loud line that tells of prices that are not live; `chosen` if the user asked for the simulator,
+    `replayed` says what is replayed."""
     rows = [shown.prices[i.key] for i in instruments if i.key in shown.prices]
     count = sum(row.simulated for row in rows)
-    if not (count or chosen or shown.feed.state == "simulated"):
+    if not (count or chosen or replayed or shown.feed.state == "simulated"):
         return None
-    if 0 < count < len(rows) and not chosen:
+    if replayed:
+        text = replayed
+    elif 0 < count < len(rows) and not chosen:
         text = tr("terminal.band_some", count=count, total=len(rows))
     else:
         text = tr("terminal.band")

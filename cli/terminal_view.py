@@ -19,7 +19,9 @@ from cli.terminal_state import Shown, TerminalState
 from cli.terminal_words import news_line
 from core.clock import Clock, SystemClock
 from core.config import Config
+from core.feed_text import replay_sentence
 from core.model import FeedStatus, FreshnessChange, Instrument, Notice, PortfolioSnapshot, Signal, Tick
+from core.replay.clock import real_clock
 
 FRAME_SECONDS = 0.25
 TABLE_SECONDS = 10.0
@@ -90,10 +92,11 @@ class TerminalView:
                     return
 
     def _run_plain(self, stop: threading.Event) -> None:
-        next_table = self._clock.monotonic() + TABLE_SECONDS
+        pace = real_clock(self._clock)
+        next_table = pace.monotonic() + TABLE_SECONDS
         while not self._clock.wait(stop, FRAME_SECONDS):
             self._print_news()
-            if self._clock.monotonic() >= next_table:
+            if pace.monotonic() >= next_table:
                 next_table += TABLE_SECONDS
                 self._console.print(self.render())
         self._print_news()
@@ -105,7 +108,8 @@ class TerminalView:
             self._console.print(news_line(news, now), soft_wrap=True)
 
     def _top(self, shown: Shown, now: float) -> list[RenderableType]:
-        band = tables.band(shown, self._instruments, chosen=self._chosen_simulation)
+        replayed = replay_sentence(shown.feed, now) if shown.feed.replay_speed else ""
+        band = tables.band(shown, self._instruments, chosen=self._chosen_simulation, replayed=replayed)
         status = tables.status_line(shown.feed, now)
         return [*([band] if band else []), status, *tables.notices(shown.notices, now)]
 

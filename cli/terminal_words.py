@@ -59,10 +59,14 @@ def length(seconds: float) -> str:
 def state_word(row: PriceRow) -> str:
     """What the price is worth, in a word or two."""
     if row.simulated:
-        return tr("terminal.simulated")
+        return _made_up(row.tick.source)
     if row.freshness is Freshness.DELAYED and row.delay:
         return tr("terminal.delayed_by", length=length(row.delay))
     return tr(f"terminal.{row.freshness.value}")
+
+
+def _made_up(source: str) -> str:
+    return tr("terminal.replayed" if source == "replay" else "terminal.simulated")
 
 
 def clock_of(moment: float, exchange: str | None = None) -> str:
@@ -80,7 +84,7 @@ def signal_line(signal: Signal) -> Text:
     )
     line.append(f"  {signal.key}  ", "bold")
     if signal.simulated:
-        line.append(f"{tr('terminal.simulated')}  ", SIMULATED)
+        line.append(f"{_made_up(signal.source)}  ", SIMULATED)
     line.append(f"{format_price(signal.key, signal.price, currency=True)}  {reason(signal)}")
     line.append(f"  {signal.source}", FAINT)
     return line

@@ -11,7 +11,7 @@ from decimal import Decimal
 import msgspec
 
 from core.config import Config
-from core.model import ClosedTrade, Delivery, Instrument, Position, Signal
+from core.model import Bar, ClosedTrade, Delivery, Instrument, Position, Signal
 
 _ids = itertools.count(1)
 
@@ -119,3 +119,37 @@ class History(msgspec.Struct, frozen=True):
 
     signals: tuple[Signal, ...]
     deliveries: tuple[Delivery, ...]
+
+
+class WatchBars(Command, frozen=True, kw_only=True):
+    """Publish the bars of `seconds` each of the instrument `key` until `UnwatchBars`.
+
+    `BarsLoaded` comes at once and again whenever history arrives, `BarUpdated` at each change of the last
+    bar.
+    """
+
+    key: str
+    seconds: int
+
+
+class UnwatchBars(Command, frozen=True, kw_only=True):
+    """Nobody looks at these bars any more."""
+
+    key: str
+    seconds: int
+
+
+class BarsLoaded(msgspec.Struct, frozen=True):
+    """All known bars of an instrument, oldest first, the last one perhaps still growing."""
+
+    key: str
+    seconds: int
+    bars: tuple[Bar, ...]
+
+
+class BarUpdated(msgspec.Struct, frozen=True):
+    """The last bar grew, or a new one began."""
+
+    key: str
+    seconds: int
+    bar: Bar

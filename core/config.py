@@ -23,7 +23,7 @@ TRADINGVIEW_ENDPOINT = "wss://data.tradingview.com/socket.io/websocket"
 TELEGRAM_API = "https://api.telegram.org"
 
 ExchangeCode = Literal["BIST", "NYSE", "NASDAQ", "AMEX", "CRYPTO"]
-SourceName = Literal["auto", "tvdatafeed", "yfinance", "simulation"]
+SourceName = Literal["auto", "tradingview", "yahoo", "tvdatafeed", "yfinance", "simulation", "replay"]
 Milliseconds = Annotated[int, Meta(ge=0, le=3_600_000)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 
@@ -34,8 +34,10 @@ def _text(pattern: str, accepts: str) -> Meta:
 
 WebSocketUrl = Annotated[str, _text(r"^wss?://[^\s/]+\S*\Z", "ws_url")]
 HttpUrl = Annotated[str, _text(r"^https?://[^\s/]+\S*\Z", "http_url")]
+OptionalWebSocketUrl = Annotated[str, _text(r"^(wss?://[^\s/]+\S*)?\Z", "optional_ws_url")]
 OptionalHttpUrl = Annotated[str, _text(r"^(https?://[^\s/]+\S*)?\Z", "optional_http_url")]
 DatabaseUrl = Annotated[str, _text(r"^([a-z][a-z0-9+]*://[^\r\n]*)?\Z", "database_url")]
+FileName = Annotated[str, _text(r"^[^\r\n\0]*\Z", "file_name")]
 Word = Annotated[str, _text(r"^\S*\Z", "word")]
 Token = Annotated[str, _text(r"^[^\s/?#]*\Z", "token")]
 HostName = Annotated[str, _text(r"^[^\s/@]*\Z", "host")]
@@ -124,15 +126,26 @@ class RealTimeConfig(Section, frozen=True, kw_only=True):
     stale_after_sec: Annotated[float, Meta(ge=5, le=3600)] = 60.0
     allow_simulation: bool = True
     yahoo_base: OptionalHttpUrl = ""
+    yahoo_stream: OptionalWebSocketUrl = ""
+    cross_check_pct: Annotated[float, Meta(ge=0, le=50)] = 3.0
+    record: bool = False
+    replay_file: FileName = ""
+    replay_speed: Annotated[int, Meta(ge=1, le=1000)] = 1
+    noise_filter: Literal["none", "median", "kalman"] = "none"
+    noise_window: Annotated[int, Meta(ge=3, le=15)] = 5
     notification_channels: ChannelsConfig = ChannelsConfig()
     telegram: TelegramConfig = TelegramConfig()
     email: EmailConfig = EmailConfig()
 
 
 class StorageConfig(Section, frozen=True, kw_only=True):
-    """Where the ledger lives; an empty URL means SQLite in the data directory."""
+    """Where the ledger lives; an empty URL means SQLite in the data directory.
+
+    Bars shorter than a day are kept for `keep_minute_bars_days`, daily ones for ever.
+    """
 
     url: DatabaseUrl = ""
+    keep_minute_bars_days: Annotated[int, Meta(ge=1, le=3650)] = 90
 
 
 class Config(Section, frozen=True, kw_only=True):

@@ -32,6 +32,8 @@ def problems_between(config: Config, *, ask_keyring: bool) -> Iterator[Problem]:
     if live.stale_after_sec < live.poll_interval_sec:
         accepted = tr("config.accept_stale_after", seconds=f"{live.poll_interval_sec:g}")
         yield _problem("real_time.stale_after_sec", live.stale_after_sec, accepted)
+    if live.noise_window % 2 == 0:
+        yield _problem("real_time.noise_window", live.noise_window, tr("config.accept_odd"))
     if live.telegram.enabled:
         yield from _telegram_problems(live.telegram, ask_keyring)
     if live.email.enabled:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from core.i18n import format_number, tr
 from core.model import FeedStatus, SourceStatus
 
@@ -12,12 +14,24 @@ def feed_sentence(status: FeedStatus, now: float) -> str:
     """Such as "No connection. Trying tvdatafeed again in 12 s". `now` is in Unix seconds."""
     if status.state == "stopped":
         return tr("feed.stopped")
+    if status.replay_speed:
+        return replay_sentence(status, now)
     if status.state == "running":
         return _running(status)
     if status.state == "connecting":
         names = [s.name for s in status.sources if s.state == "connecting" and s.name != "simulation"]
         return tr("feed.connecting", source=", ".join(names)) if names else tr("feed.starting")
     return tr(f"feed.{status.state}", retry=_retry(status, now)).strip()
+
+
+def replay_sentence(status: FeedStatus, now: float) -> str:
+    """Such as "Replay of 2026-11-20, 10:42:13, 50x"; `now` is the replayed time."""
+    if status.state == "connecting":
+        return tr("replay.starting")
+    moment = datetime.fromtimestamp(now)
+    name = "sentence" if status.state == "running" else "over"
+    day = tr("replay.day", moment=moment)
+    return tr(f"replay.{name}", day=day, time=f"{moment:%H:%M:%S}", speed=status.replay_speed)
 
 
 def source_lines(status: FeedStatus) -> list[str]:

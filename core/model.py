@@ -122,6 +122,21 @@ class Tick(msgspec.Struct, frozen=True, gc=False):
         }  # fmt: skip
 
 
+class Bar(msgspec.Struct, frozen=True, gc=False):
+    """Open, high, low and close of one instrument over the stretch of time that begins at `start` (Unix s).
+
+    How long it is belongs to the series it stands in. `volume` is None where nobody tells it.
+    """
+
+    key: str
+    start: float
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float | None = None
+
+
 class FreshnessChange(msgspec.Struct, frozen=True):
     """An instrument's price aged without a new one: `freshness` since the Unix time `since`."""
 
@@ -129,6 +144,21 @@ class FreshnessChange(msgspec.Struct, frozen=True):
     freshness: Freshness
     since: float
     delay: float | None
+
+
+class SourceConflict(msgspec.Struct, frozen=True):
+    """Two sources tell prices of one instrument that cannot both be true; its signals are held meanwhile.
+
+    `prices` are theirs, or, if `of_closes`, the previous closes that they name. `since` is a Unix time;
+    `over` tells that they agree again.
+    """
+
+    key: str
+    sources: tuple[str, str]
+    prices: tuple[float, float]
+    since: float
+    of_closes: bool = False
+    over: bool = False
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True):
@@ -285,7 +315,9 @@ class PortfolioSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One source as the feed sees it.
 
-    `state` is "idle", "connecting", "ok", "failing" or "blocked" (rate limited); `next_try` is a Unix time.
+    `state` is "idle", "connecting", "ok", "failing" or "blocked" (rate limited); `next_try` and
+    `connected_since` are Unix times. A source that pushes also tells how often it had to connect again, and
+    how many prices a second it delivers (`rate`).
     """
 
     name: str
@@ -295,13 +327,18 @@ class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
     lag: float | None = None
     requests: int = 0
     failures: int = 0
+    push: bool = False
+    connected_since: float | None = None
+    reconnects: int = 0
+    rate: float | None = None
 
 
 class FeedStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What the feed is doing, for the status line.
 
     `state` is "stopped", "connecting", "running" (real prices arrive), "simulated" or "offline".
-    `used` of `budget` requests were made to providers in the last minute.
+    `used` of `budget` requests were made to providers in the last minute. `replay_speed` is not 0 while a
+    recording is replayed, so many times faster than it was recorded.
     """
 
     state: str
@@ -311,6 +348,7 @@ class FeedStatus(msgspec.Struct, frozen=True, kw_only=True):
     budget: int = 0
     next_try: float | None = None
     updated: float = 0.0
+    replay_speed: int = 0
 
     @property
     def connected(self) -> bool:

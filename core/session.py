@@ -12,7 +12,7 @@ import msgspec
 
 from core.config import Config
 from core.config_file import load_config, peek_language, save_changes, save_config
-from core.engine.engine import trades_simulation
+from core.engine.engine import replays, trades_simulation
 from core.i18n import set_language
 from core.model import Position
 from core.paths import config_target, prepare_data_dir, resolve_config_path, resolve_data_dir
@@ -20,7 +20,10 @@ from core.storage.base import Store
 
 DEMO_NAME = "demo"
 SIMULATION_NAME = "simulation"
+REPLAY_NAME = "replay"
 REAL_NAME = "swing_hunter"
+RECORDINGS = "recordings"
+"""The folder of the recordings in the data directory."""
 _DAY = 86_400.0
 
 
@@ -55,7 +58,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     demo: bool = False
 
     def open_store(self, config: Config) -> Store:
-        """The database for `config`: real, simulated and demo trading never share one.
+        """The database for `config`: real, simulated, replayed and demo trading never share one.
 
         Raises `StorageError`.
         """
@@ -70,6 +73,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
         """The database's name for `config`."""
         if self.demo:
             return DEMO_NAME
+        if replays(config):
+            return REPLAY_NAME
         return SIMULATION_NAME if trades_simulation(config) else REAL_NAME
 
 

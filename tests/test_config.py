@@ -74,7 +74,7 @@ def test_every_problem_is_told_at_once() -> None:
         "server": 3, "log_level": "Info", "symbols": ["ASELS", "asels", "şişe", 5, "LSE:VOD", "ASELS.IS", ""],
         "extra_closures": ["BIST:2026-02-30", "CRYPTO:2026-01-01", "2026-01-01"],
         "real_time": {"poll_interval_sec": 2, "signal_threshold_pct": 0, "update_interval_ms": True,
-                      "live_data_source": "tradingview", "poll_intervall_sec": 6,
+                      "live_data_source": "tradingviev", "poll_intervall_sec": 6,
                       "email": {"recipients": ["x", "a@b.c"], "host": "a b"}},
     })  # fmt: skip
     assert set(found) == {

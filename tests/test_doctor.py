@@ -198,7 +198,10 @@ def test_a_clock_before_the_program_was_written_is_wrong(data_dir, monkeypatch):
 
 
 def test_only_the_chosen_sources_are_tried():
-    assert set(doctor_checks.source_endpoints(Config())) == {"tvdatafeed", "yfinance"}
+    assert set(doctor_checks.source_endpoints(Config())) == {"tradingview", "tvdatafeed", "yfinance"}
+    polled = Config(websocket=WebSocketConfig(enabled=False))
+    assert set(doctor_checks.source_endpoints(polled)) == {"tvdatafeed", "yfinance"}
+    assert set(doctor_checks.source_endpoints(real_time(live_data_source="yahoo"))) == {"yahoo"}
     assert set(doctor_checks.source_endpoints(real_time(live_data_source="yfinance"))) == {"yfinance"}
     assert doctor_checks.source_endpoints(real_time(live_data_source="simulation")) == {}
 

@@ -17,6 +17,7 @@ from core.config import Config, RealTimeConfig, WebSocketConfig
 from core.config_file import resolve_instruments
 from core.feed.budget import BudgetRegistry
 from core.model import Position, Quote
+from core.replay.clock import real_clock
 from gui.main_window.main_window import MainWindow
 from gui.models.tick_row import RowState
 from tests.loopback import fixtures
@@ -230,4 +231,4 @@ def test_a_bug_in_a_source_is_told_as_such_and_tried_again(qtbot: Any, caplog: A
         wait(qtbot, lambda: window.control_bar.feed_text().startswith("No connection"))
         assert "ZeroDivisionError" in window.control_bar._feed.toolTip()
     wait(qtbot, lambda: state_of(window, "CRYPTO:BTC") is RowState.LIVE)
-    assert isinstance(window._clock, SystemClock)
+    assert isinstance(real_clock(window._clock), SystemClock)

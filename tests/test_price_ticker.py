@@ -16,7 +16,7 @@ from PyQt5.QtWidgets import QApplication, QLabel, QLineEdit, QMenu, QToolButton
 from core.clock import FakeClock
 from core.i18n import set_language
 from core.market_calendar import MarketCalendar
-from core.model import FeedStatus, Freshness, FreshnessChange, Instrument, Tick
+from core.model import FeedStatus, Freshness, FreshnessChange, Instrument, SourceConflict, Tick
 from gui import theme
 from gui.models.tick_model import KEY_ROLE, SortKey
 from gui.models.tick_row import RowState
@@ -743,3 +743,23 @@ def test_whatever_comes_no_row_is_live_or_without_a_true_price(ticker, steps):
 def _paint(ticker):
     ticker.view().refresh()
     return ticker.grab()
+
+
+def test_a_price_that_sources_disagree_on_says_so(ticker):
+    ticker.set_instruments([Instrument("BIST", "ASELS")])
+    ticker.apply_ticks([tick(price=45.32)])
+    ticker.set_connection_status(True)
+    ticker.dispute(SourceConflict("BIST:ASELS", ("poll", "push"), (41.10, 45.32), 1.0))
+    row = ticker.model().row_of("BIST:ASELS")
+    assert row.state(ticker.model().link) is RowState.DISPUTED
+    index = ticker.model().index_of("BIST:ASELS")
+    tip = ticker.model().data(index, Qt.ToolTipRole)
+    assert "Sources disagree" in tip and "41.10" in tip and "poll says" in tip and "no signals" in tip
+    set_language("tr")
+    assert "Kaynaklar çelişiyor" in ticker.model().data(index, Qt.AccessibleTextRole)
+    set_language("en")
+    ticker.dispute(SourceConflict("BIST:ASELS", ("poll", "push"), (41.1, 45.3), 1.0, of_closes=True))
+    assert "previous close was" in ticker.model().data(index, Qt.ToolTipRole)
+    ticker.dispute(SourceConflict("BIST:ASELS", ("poll", "push"), (41.1, 45.3), 1.0, over=True))
+    assert row.state(ticker.model().link) is not RowState.DISPUTED
+    ticker.dispute(SourceConflict("BIST:NONE", ("poll", "push"), (41.1, 45.3), 1.0))

@@ -30,7 +30,14 @@ from core.sources.checks import (
     session_finished,
     stamp_fault,
 )
-from core.sources.registry import SOURCES, auto_order, create_source
+from core.sources.registry import (
+    PUSH_SOURCES,
+    SOURCES,
+    auto_order,
+    create_push,
+    create_source,
+    push_order,
+)
 from core.sources.yahoo_answer import read_quotes, yahoo_symbol
 
 NOW = 1_795_000_000.0
@@ -260,9 +267,27 @@ def test_every_source_keeps_the_protocol(name: str) -> None:
     source.close()
 
 
+@pytest.mark.parametrize("name", PUSH_SOURCES)
+def test_every_push_source_keeps_the_protocol(name: str) -> None:
+    source = create_push(name, Config(), FakeClock())
+    assert source.name == name and source.provider
+    assert source.min_spacing >= 3.0 and not source.simulated
+    source.disconnect()
+    source.cancel()
+    source.disconnect()
+
+
 def test_an_unknown_source_is_refused() -> None:
-    with pytest.raises(InputError, match="nasdaq-direct"):
-        create_source("nasdaq-direct", Config(), FakeClock())
+    for create in (create_source, create_push):
+        with pytest.raises(InputError, match="nasdaq-direct"):
+            create("nasdaq-direct", Config(), FakeClock())
+
+
+def test_auto_pushes_if_it_may() -> None:
+    assert push_order(Config()) == ("tradingview",)
+    assert push_order(Config(websocket=WebSocketConfig(enabled=False))) == ()
+    for chosen, order in (("yahoo", ("yahoo",)), ("tradingview", ("tradingview",)), ("yfinance", ())):
+        assert push_order(Config(real_time=RealTimeConfig(live_data_source=chosen))) == order
 
 
 def test_auto_takes_the_best_that_is_allowed() -> None:

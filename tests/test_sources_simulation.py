@@ -161,3 +161,15 @@ def test_daily_closes_lead_to_the_previous_close() -> None:
     assert daily == SimulationSource(7, clock).daily_closes(BIST[0], closed_gate)
     source.cancel()
     source.close()
+
+
+def test_the_past_is_a_walk_to_the_level_of_now_the_same_for_a_seed() -> None:
+    source = SimulationSource(7, FakeClock(NOON + 30))
+    bars = source.history(BIST[0], 60, 500, closed_gate)
+    assert bars == SimulationSource(7, FakeClock(NOON + 30)).history(BIST[0], 60, 500, closed_gate)
+    assert [bar.start for bar in bars] == [NOON - 60 * n for n in range(500, 0, -1)]
+    assert all(bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high for bar in bars)
+    assert all(one.close == two.open for one, two in pairwise(bars))
+    assert bars[-1].close == BASES[BIST[0].key]
+    assert source.history(Instrument("NYSE", "ZZZZ"), 60, 10, closed_gate) == []
+    assert source.history(BIST[0], 300, 10, closed_gate) == []

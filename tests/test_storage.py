@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from core.errors import InputError
 from core.i18n import set_language
-from core.model import ClosedTrade, Side
+from core.model import Bar, ClosedTrade, Side
 from core.storage import open_store
 from core.storage.base import Store
 from core.storage.memory_store import MemoryStore
@@ -215,6 +215,54 @@ def test_a_value_is_a_copy(store: Store) -> None:
     value["a"].append(2)
     store.value("key")["a"].append(3)
     assert store.value("key") == {"a": [1]}
+
+
+def a_bar(start: float, close: float = 45.32, key: str = "BIST:ASELS", volume: float | None = 1e6) -> Bar:
+    return Bar(key, start, 45.123456789, 46.0, 44.0, close, volume)
+
+
+def test_bars_come_back_as_they_were_told_oldest_first(store: Store) -> None:
+    bars = [a_bar(NOON + 60 * n) for n in (2, 0, 1)] + [a_bar(NOON, volume=None, key="CRYPTO:BTC")]
+    store.add_bars(bars)
+    store.add_bars([a_bar(NOON, 45.5)], 86_400)
+    ordered = (bars[1], bars[2], bars[0])
+    assert store.bars("BIST:ASELS") == ordered
+    assert store.bars("BIST:ASELS", limit=2) == ordered[1:]
+    assert store.bars("BIST:ASELS", since=NOON + 60, until=NOON + 120) == ordered[1:2]
+    assert store.bars("BIST:ASELS", since=NOON + 0.5) == ordered[1:]
+    assert store.bars("BIST:ASELS", limit=0) == ()
+    assert store.bars("CRYPTO:BTC") == (bars[3],)
+    assert store.bars("BIST:ASELS", 86_400) == (a_bar(NOON, 45.5),)
+    assert store.bars("BIST:THYAO") == store.bars("BIST:ASELS", 300) == ()
+    assert store.bar_keys() == ("BIST:ASELS", "CRYPTO:BTC")
+    assert store.oldest_bars("BIST:ASELS", 60, NOON + 120, 1) == ordered[:1]
+    assert store.oldest_bars("BIST:THYAO", 60, NOON, 1) == ()
+
+
+def test_a_bar_is_overwritten_or_kept(store: Store) -> None:
+    store.add_bars([a_bar(NOON), a_bar(NOON, 45.5), a_bar(NOON + 60)])
+    assert [bar.close for bar in store.bars("BIST:ASELS")] == [45.5, 45.32]
+    store.add_bars([a_bar(NOON, 46.0), a_bar(NOON + 120)], keep=True)
+    assert [bar.close for bar in store.bars("BIST:ASELS")] == [45.5, 45.32, 45.32]
+    store.add_bars([])
+
+
+def test_bars_can_be_overwritten_in_any_database(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.storage.bar_rows._QUICK", frozenset())
+    made = open_store("", data_dir)
+    test_a_bar_is_overwritten_or_kept(made)
+    made.add_bars([a_bar(NOON)], keep=True)
+    assert made.bars("BIST:ASELS")[0].close == 45.5
+    made.close()
+
+
+def test_old_bars_are_forgotten(store: Store) -> None:
+    store.add_bars([a_bar(NOON + 60 * n) for n in range(5)])
+    store.add_bars([a_bar(NOON)], 86_400)
+    store.remove_bars("BIST:ASELS", 60, NOON + 180)
+    store.remove_bars("BIST:THYAO", 60, NOON + 180)
+    assert [bar.start for bar in store.bars("BIST:ASELS")] == [NOON + 180, NOON + 240]
+    assert len(store.bars("BIST:ASELS", 86_400)) == 1
 
 
 def test_close_is_idempotent_and_the_end(store: Store) -> None:

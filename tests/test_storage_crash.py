@@ -132,7 +132,7 @@ def test_killed_while_the_schema_is_made_it_is_made_at_the_next_start(
         store = open_store("", data_dir)
         assert len(store.positions()) == old
         store.close()
-        assert query(path, "SELECT version_num FROM alembic_version") == [("0002",)]
+        assert query(path, "SELECT version_num FROM alembic_version") == [("0003",)]
         assert query(path, "PRAGMA integrity_check") == [("ok",)]
         if code == 0:
             break

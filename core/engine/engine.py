@@ -10,10 +10,15 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+import msgspec
+
+from core.bars.keeper import BarKeeper
 from core.clock import Clock
 from core.commands import InstrumentsChanged
 from core.config import Config
+from core.engine.crosscheck import CrossCheck
 from core.engine.journal import SignalJournal
+from core.engine.noise import make_filter
 from core.engine.portfolio import Portfolio
 from core.engine.prices import PriceBook
 from core.engine.signals import SignalRule, daily_volatility
@@ -21,9 +26,11 @@ from core.errors import StorageError
 from core.events import EventBus
 from core.exchanges import EXCHANGES
 from core.market_calendar import MarketCalendar
-from core.model import FreshnessChange, Instrument, Notice, Quote, Signal, Tick
+from core.model import FreshnessChange, Instrument, Notice, Quote, Signal, SourceConflict, Tick
+from core.replay.clock import real_clock
 from core.sources.base import DailyCloses
 from core.storage.base import Store
+from core.storage.memory_store import MemoryStore
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +48,25 @@ def trades_simulation(config: Config) -> bool:
     return config.real_time.live_data_source == "simulation"
 
 
+def replays(config: Config) -> bool:
+    """Whether prices come from a recording."""
+    return config.real_time.live_data_source == "replay"
+
+
+def _world(config: Config) -> tuple[object, ...]:
+    """What has to be the same for prices, signals and positions to have to do with each other."""
+    return trades_simulation(config), replays(config), config.storage.url
+
+
+def _noise(config: Config) -> tuple[str, int]:
+    return config.real_time.noise_filter, config.real_time.noise_window
+
+
+def _counts_simulated(config: Config) -> bool:
+    """Whether prices that are marked as not real give signals and value positions."""
+    return trades_simulation(config) or replays(config)
+
+
 class Engine:
     """Owns prices, signals and portfolio. Every method belongs to one thread, the engine's."""
 
@@ -51,13 +77,20 @@ class Engine:
         self.bus = bus
         self._open_store = open_store
         self._switch(config)
-        simulated = trades_simulation(config)
+        simulated = _counts_simulated(config)
         real_time = config.real_time
+        self._real_clock = real_clock(clock)
+        self.on_look: Callable[[float, float], None] | None = None
+        """Called with the time by which each look for aged prices was made."""
+        self.signal_count = 0
+        """How many signals there were since the last start over."""
         self._calendar = MarketCalendar(config.extra_closures)
-        self.prices = PriceBook(self._calendar, clock, real_time.stale_after_sec, trade_simulation=simulated)
+        self.prices = self._make_book(config)
+        self.cross = CrossCheck(real_time.cross_check_pct)
         self.rule = SignalRule(
             real_time.signal_threshold_pct, real_time.signal_cooldown_sec, trade_simulation=simulated
         )
+        self.rule.noise = make_filter(*_noise(config))
         self.portfolio = Portfolio(self.day_start, trade_simulation=simulated)
         self.instruments: tuple[Instrument, ...] = ()
         self._signals: list[Signal] = []
@@ -70,6 +103,10 @@ class Engine:
         self._next_portfolio = 0.0
         self.store = open_store(config)
         self._journal = SignalJournal(self.store)
+        self.bars = BarKeeper(
+            self._bar_store(config), self._calendar, self._real_clock, bus, simulated=simulated,
+            round_the_clock=trades_simulation(config), keep_days=config.storage.keep_minute_bars_days,
+        )  # fmt: skip
         try:
             self._load()
         except BaseException:
@@ -84,15 +121,30 @@ class Engine:
 
     def on_quote(self, quote: Quote) -> None:
         """The order of work for one quote."""
-        tick = self.prices.vet(quote)
+        tick = self.vet(quote)
         if tick is not None:
             self.check_signal(tick)
             self.update_portfolio(tick)
+            self.keep_bar(quote, tick)
             self.bus.publish(tick)
+
+    def keep_bar(self, quote: Quote, tick: Tick) -> None:
+        """Take the price into its bar."""
+        if quote.span:
+            self.bars.add_told(quote, tick)
+        else:
+            self.bars.add(tick)
+
+    def vet(self, quote: Quote) -> Tick | None:
+        """Hold `quote` against what other sources say, then vet it into a tick, if it says anything new."""
+        conflict = self.cross.hear(quote)
+        if conflict is not None:
+            self._tell_conflict(conflict)
+        return self.prices.vet(quote)
 
     def check_signal(self, tick: Tick) -> Signal | None:
         """Hold `tick` against the signal rule; a signal is stored and published at the end of the batch."""
-        if not self._signals_on:
+        if not self._signals_on or self.cross.holds(tick.key):
             return None
         state = self.prices.state(tick.key)
         if state.effective < state.newest:
@@ -111,13 +163,35 @@ class Engine:
         """Store and publish the signals, look for stale prices once a second, publish the portfolio."""
         if self._signals:
             self._publish_signals()
-        now = self.clock.monotonic()
+        now = self._real_clock.monotonic()
         if now >= self._next_age:
             self._next_age = now + AGE_EVERY
-            self._every_second()
+            if not replays(self.config):
+                self._watch_clocks()
+                self._every_second()
+                self.bars.prune()
+                if self.on_look is not None:
+                    self.on_look(*self.prices.judged_at)
+        self.bars.end_batch(now)
         if self.portfolio.dirty and now >= self._next_portfolio:
             self._next_portfolio = now + self.config.real_time.update_interval_ms / 1000.0
             self.publish_portfolio()
+
+    def end_replayed(self, *, look: bool) -> None:
+        """As `end_batch`, but the recording says when to `look` for stale prices, not the clock."""
+        if self._signals:
+            self._publish_signals()
+        if look:
+            self._every_second()
+
+    def start_over(self) -> None:
+        """A replay begins: nothing is known yet."""
+        self._publish_signals()
+        self.signal_count = 0
+        self.prices.keep_only(())
+        self._drop_conflicts()
+        self.rule.forget()
+        self.bars.start_over(self._bar_store(self.config))
 
     def publish_portfolio(self) -> None:
         """Tell what the positions are worth now."""
@@ -125,8 +199,8 @@ class Engine:
 
     def next_wake(self) -> float:
         """Seconds until `end_batch` has something to do even if nothing arrives."""
-        now = self.clock.monotonic()
-        due = self._next_age
+        now = self._real_clock.monotonic()
+        due = min(self._next_age, self.bars.next_due())
         if self.portfolio.dirty:
             due = min(due, self._next_portfolio)
         return max(0.0, due - now)
@@ -146,7 +220,9 @@ class Engine:
     def watch(self, instruments: Sequence[Instrument]) -> None:
         """Watch exactly these instruments; prices of the others are forgotten."""
         self.instruments = tuple(dict.fromkeys(instruments))
-        self.prices.keep_only(instrument.key for instrument in self.priced())
+        wanted = [instrument.key for instrument in self.priced()]
+        self.prices.keep_only(wanted)
+        self.cross.keep_only(wanted)
         self.bus.publish(InstrumentsChanged(self.instruments))
 
     def priced(self) -> tuple[Instrument, ...]:
@@ -160,26 +236,36 @@ class Engine:
         Raises `StorageError` or `InputError` and then has changed nothing.
         """
         old = self.config
-        simulated = trades_simulation(config)
-        another_world = simulated != trades_simulation(old) or config.storage != old.storage
+        simulated = _counts_simulated(config)
+        another_world = _world(config) != _world(old)
         calendar = MarketCalendar(config.extra_closures)
         store = self._open_store(config) if another_world else self.store
         self.config = config
         self._switch(config)
         self.prices.stale_after = config.real_time.stale_after_sec
+        if config.real_time.cross_check_pct != old.real_time.cross_check_pct:
+            self._drop_conflicts()
         if config.extra_closures != old.extra_closures:
             self._calendar = calendar
             self.prices.set_calendar(calendar)
+            self.bars.set_calendar(calendar)
+        self.bars.keep_days = config.storage.keep_minute_bars_days
         self.rule.configure(
             config.real_time.signal_threshold_pct, config.real_time.signal_cooldown_sec,
             trade_simulation=simulated,
         )  # fmt: skip
+        if _noise(config) != _noise(old):
+            self.rule.noise = make_filter(*_noise(config))
         if another_world:
-            self._change_world(store, simulated)
+            self._change_world(store, config)
 
     def expire_prices(self) -> None:
         """The feed stopped: nothing that was received is live any more."""
         self._tell_aged(self.prices.expire_all())
+
+    def on_source_lost(self, source: str) -> None:
+        """A push connection broke: what it told is not live until somebody tells it again."""
+        self._tell_aged(self.prices.expire_from(source))
 
     def refresh_ledger(self) -> None:
         """Read the open positions and today's trades from the store into the portfolio, valued as before."""
@@ -208,6 +294,7 @@ class Engine:
         try:
             self._publish_signals()
             self._journal.abandon()
+            self.bars.close()
         finally:
             self.store.close()
 
@@ -215,40 +302,74 @@ class Engine:
         self._signals_on = config.real_time.enable_signal_triggers
         self._portfolio_on = config.real_time.enable_portfolio_tracking
 
+    def _make_book(self, config: Config) -> PriceBook:
+        longest = config.real_time.stale_after_sec
+        if replays(config):
+            from core.replay.book import ReplayBook
+
+            return ReplayBook(self._calendar, self.clock, longest)
+        return PriceBook(self._calendar, self.clock, longest, trade_simulation=trades_simulation(config))
+
+    def _bar_store(self, config: Config) -> Store:
+        """Where bars are kept: those of a replay only as long as it lasts."""
+        return MemoryStore() if replays(config) else self.store
+
     def _load(self) -> None:
         self.refresh_ledger()
+        if replays(self.config):
+            return  # the same recording must give the same signals, whatever the last replay gave
         recent = self.store.signals(self.clock.time() - 7 * DAY, limit=5000)
         self.rule.restore(recent, {code: self.prices.session_open(code) for code in EXCHANGES})
 
-    def _change_world(self, store: Store, simulated: bool) -> None:
-        """Real and simulated trading share nothing: another database, no old prices, no old references."""
+    def _change_world(self, store: Store, config: Config) -> None:
+        """Real, simulated and replayed trading share nothing: no database, no prices, no references."""
         self._publish_signals()
         self._journal.abandon()
+        self.bars.flush()
         self.store.close()
         self.store = store
         self._journal = SignalJournal(store)
         self._store_error = ""
-        self.prices.trade_simulation = self.portfolio.trade_simulation = simulated
-        self.prices.keep_only(())
+        self.portfolio.trade_simulation = _counts_simulated(config)
+        self._drop_conflicts()
+        self.prices = self._make_book(config)
+        self._looked = None
         self.rule.forget()
         self.portfolio.set_positions(())
+        self.bars.change_world(
+            self._bar_store(config), simulated=_counts_simulated(config),
+            round_the_clock=trades_simulation(config),
+        )  # fmt: skip
         self._load()
 
     def _publish_signals(self) -> None:
         signals, self._signals = self._signals, []
+        self.signal_count += len(signals)
         self._tell_store_error(self._journal.add(signals))
         for signal in signals:
             self.bus.publish(signal)
 
     def _every_second(self) -> None:
-        self._watch_clocks()
         self._tell_aged(self.prices.age())
+        for conflict in self.cross.expire(self.clock.time()):
+            self._tell_conflict(conflict)
         if self._store_error:
             self._tell_store_error(self._journal.flush())
         if self.prices.clock_suspect and not self._clock_warned:
             self.bus.publish(Notice("error", "engine.clock_wrong"))
         self._clock_warned = self.prices.clock_suspect
         self._begin_days()
+
+    def _tell_conflict(self, conflict: SourceConflict) -> None:
+        log.info("%s: %s and %s %s: %g and %g", conflict.key, *conflict.sources,
+                 "agree again" if conflict.over else "disagree", *conflict.prices)  # fmt: skip
+        self.bus.publish(conflict)
+
+    def _drop_conflicts(self) -> None:
+        """Begin to compare anew; nothing is held."""
+        for conflict in self.cross.conflicts():
+            self.bus.publish(msgspec.structs.replace(conflict, over=True))
+        self.cross = CrossCheck(self.config.real_time.cross_check_pct)
 
     def _tell_aged(self, changes: Sequence[FreshnessChange]) -> None:
         for change in changes:

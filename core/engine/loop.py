@@ -8,22 +8,40 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from core.clock import Clock
-from core.commands import ApplyConfig, Command, CommandResult, SetInstruments, StartFeed, StopFeed
+from core.commands import (
+    ApplyConfig,
+    Command,
+    CommandResult,
+    SetInstruments,
+    StartFeed,
+    StopFeed,
+    UnwatchBars,
+    WatchBars,
+)
 from core.config import Config
-from core.engine.engine import Engine, StoreFactory
+from core.engine.engine import Engine, StoreFactory, replays
 from core.engine.inbox import Inbox
 from core.engine.ledger import Ledger
 from core.errors import SwingHunterError, UserError, WorldError
 from core.events import EventBus
 from core.feed.budget import PROCESS_BUDGETS, BudgetRegistry
-from core.feed.live_feed import LiveFeed, SourceFactory
-from core.feed.messages import InstrumentUnknown
+from core.feed.history import BarHistory, HistoryFailed
+from core.feed.live_feed import LiveFeed, PushFactory, SourceFactory
+from core.feed.messages import InstrumentUnknown, SourceLost
 from core.model import FeedStatus, Instrument, Notice, Quote
+from core.replay.clock import real_clock, replay_clock
+from core.replay.player import ReplayFeed, ReplayPortion
+from core.sources import registry
 from core.sources.base import DailyCloses
-from core.sources.registry import auto_order, create_source
+from core.sources.push_base import PushSource
+from core.sources.registry import auto_order, create_source, push_order
+
+if TYPE_CHECKING:
+    from core.replay.recorder import Recorder
 
 log = logging.getLogger(__name__)
 
@@ -39,17 +57,29 @@ class EngineLoop:
     def __init__(
         self, config: Config, open_store: StoreFactory, clock: Clock, *, bus: EventBus | None = None,
         budgets: BudgetRegistry = PROCESS_BUDGETS, create_source: SourceFactory = create_source,
+        create_push: PushFactory | None = None, recordings: Path | None = None,
     ) -> None:  # fmt: skip
+        """Push sources come from `create_push`; without one they are the registry's, unless `create_source`
+        is not the registry's either: then there are none. `recordings` is the folder of the recordings,
+        without which nothing is recorded."""
         self.bus = bus or EventBus()
         self.inbox = Inbox()
         self._config = config
         self._open_store = open_store
-        self._clock = clock
+        self._clock = real_clock(clock)
+        self._engine_clock = replay_clock(clock)
+        self._recordings = recordings
+        self._recorder: Recorder | None = None
+        self._on_quote: Callable[[Quote], None] = lambda quote: None
         self._budgets = budgets
         self._create_source = create_source
+        own_sources = create_source is not registry.create_source
+        self._create_push = create_push or (None if own_sources else registry.create_push)
         self._stop_event = threading.Event()
         self._engine: Engine | None = None
-        self._feed: LiveFeed | None = None
+        self._feed: LiveFeed | ReplayFeed | None = None
+        self._live: LiveFeed | None = None
+        self._replay = ReplayFeed(self.inbox, self._engine_clock, recordings, open_store)
         self._ledger: Ledger | None = None
         self._bugs: set[object] = set()
 
@@ -89,13 +119,20 @@ class EngineLoop:
 
     def open(self) -> None:
         """Open the store and load the state. Raises `StorageError` when the store cannot be opened."""
-        self._engine = Engine(self._config, self._open_store, self._clock, self.bus)
+        self._engine = Engine(self._config, self._open_store, self._engine_clock, self.bus)
         self._ledger = Ledger(self._engine)
-        self._feed = LiveFeed(
+        self._live = LiveFeed(
             self.inbox, self._clock, self._budgets, self._create_source, auto_order,
-            self._engine.prices.session_open,
+            self._session_of, None if self._create_push is None else self._push_source, push_order,
         )  # fmt: skip
+        self._engine.bars.ask_history = self._live.history.ask
+        self._feed = self._replay if replays(self._config) else self._live
+        self._follow_recording()
         self._ledger.publish_all()
+
+    def _session_of(self, exchange: str) -> float:
+        """From any thread; the price book is another one after a replay."""
+        return self.engine.prices.session_open(exchange)
 
     def step(self, on_quote: Callable[[Quote], None]) -> None:
         """Wait for something to do, do it all, then end the batch."""
@@ -107,29 +144,37 @@ class EngineLoop:
         engine, feed = self.engine, self._feed
         assert feed is not None
         world = engine.store
+        self._on_quote = on_quote
         for message in messages:
             self._guarded(self._handle, message)
         if feed.running and engine.store is world:
             engine.begin_batch()
+            if self._recorder is not None and quotes:
+                self._recorder.quotes(*engine.prices.judged_at, quotes)
             for quote in quotes:
-                try:
-                    on_quote(quote)
-                except Exception as bug:  # noqa: BLE001 - told and logged; one bad quote stops no other
-                    self._tell_bug(bug, f"a quote of {quote.key}")
+                self._take(quote)
         self._guarded(lambda _: engine.end_batch(), None)
         feed.tick()
+
+    def _take(self, quote: Quote) -> None:
+        try:
+            self._on_quote(quote)
+        except Exception as bug:  # noqa: BLE001 - told and logged; one bad quote stops no other
+            self._tell_bug(bug, f"a quote of {quote.key}")
 
     def close(self) -> None:
         """The feed first, then what the engine still has to write, then the store. Idempotent."""
         if self._engine is None:
             return
         try:
-            if self._feed is not None:
-                self._feed.close()
+            self._replay.close()
+            if self._live is not None:
+                self._live.close()
             self._drain()
         finally:
             engine, self._engine = self._engine, None
             engine.close()
+            self._end_recording()
 
     def _drain(self) -> None:
         """Carry out the commands that were posted before the end: nothing that was asked for is lost."""
@@ -160,11 +205,22 @@ class EngineLoop:
         if isinstance(message, Command):
             self._command(message)
         elif isinstance(message, FeedStatus):
+            self._record(message)
             self.bus.publish(message)
             if message.state == "stopped":
                 self.engine.expire_prices()
         elif isinstance(message, DailyCloses):
+            self._record(message)
             self.engine.on_daily(message)
+        elif isinstance(message, ReplayPortion):
+            self._replay.take(message, self.engine, self._take)
+        elif isinstance(message, Notice):
+            self.bus.publish(message)
+        elif isinstance(message, SourceLost):
+            self._record(message)
+            self.engine.on_source_lost(message.source)
+        elif isinstance(message, BarHistory | HistoryFailed):
+            self._on_history(message)
         elif isinstance(message, InstrumentUnknown):
             self.bus.publish(message)
             self.bus.publish(Notice("warning", "engine.unknown_symbol", {"key": message.key}))
@@ -193,12 +249,28 @@ class EngineLoop:
             self._feed.watch(self.engine.priced())
         elif isinstance(command, StartFeed):
             self._feed.start(self.engine.config, self.engine.priced())
+        elif isinstance(command, WatchBars):
+            self.engine.bars.watch(command.key, command.seconds)
+        elif isinstance(command, UnwatchBars):
+            assert self._live is not None
+            self.engine.bars.unwatch(command.key, command.seconds)
+            self._live.history.desk.drop(command.key, command.seconds)
         elif isinstance(command, StopFeed):
             self._feed.stop()
         elif isinstance(command, ApplyConfig):
             self._apply(command.config)
         else:
             raise SwingHunterError(f"no handler for {type(command).__name__}")
+
+    def _on_history(self, message: BarHistory | HistoryFailed) -> None:
+        assert self._live is not None
+        if not self._live.history.expects(message):
+            return
+        if isinstance(message, BarHistory):
+            self.engine.bars.on_history(message.key, message.seconds, message.bars)
+        else:
+            fields = {"key": message.key, "error": message.error}
+            self.bus.publish(Notice("warning", "bars.no_history", fields))
 
     def _watch(self, instruments: tuple[Instrument, ...]) -> None:
         if instruments != self.engine.instruments:
@@ -208,6 +280,8 @@ class EngineLoop:
         engine, feed = self.engine, self._feed
         assert feed is not None
         old, world = engine.config, engine.store
+        if replays(old) and not replays(config):
+            self._engine_clock.release()  # what is read now belongs to the present
         engine.apply(config)
         self._config = config
         feed_changed = (old.real_time, old.websocket) != (config.real_time, config.websocket)
@@ -220,5 +294,53 @@ class EngineLoop:
             feed.forget_closes()
             assert self._ledger is not None
             self._ledger.publish_all()
+        self._feed = self._replay if replays(config) else self._live
+        self._follow_recording()
         if was_running:
-            feed.start(config, engine.priced())
+            self._start_again(config)
+
+    def _start_again(self, config: Config) -> None:
+        assert self._feed is not None
+        try:
+            self._feed.start(config, self.engine.priced())
+        except BaseException:
+            self.inbox.put(FeedStatus(state="stopped", updated=self._clock.time()))
+            raise
+
+    # --- recording ----------------------------------------------------------------------------------
+
+    def _push_source(self, name: str, config: Config, clock: Clock) -> PushSource:
+        assert self._create_push is not None
+        source = self._create_push(name, config, clock)
+        source.on_frame = self._record_frame
+        return source
+
+    def _record_frame(self, source: str, data: str) -> None:
+        """From a source's thread."""
+        recorder = self._recorder
+        if recorder is not None:
+            recorder.frame(self._clock.time(), self._clock.monotonic(), source, data)
+
+    def _follow_recording(self) -> None:
+        """Record, or stop recording, as the configuration says; what is replayed is not recorded again."""
+        wanted = self._config.real_time.record and not replays(self._config)
+        if not wanted or self._recordings is None:
+            self._end_recording()
+        elif self._recorder is None:
+            from core.replay.recorder import Recorder
+
+            self._recorder = Recorder(self._recordings, self.inbox.put)
+        self.engine.on_look = None if self._recorder is None else self._mark
+
+    def _end_recording(self) -> None:
+        recorder, self._recorder = self._recorder, None
+        if recorder is not None:
+            recorder.close()
+
+    def _mark(self, at: float, mono: float) -> None:
+        if self._recorder is not None and self._feed is not None and self._feed.running:
+            self._recorder.mark(at, mono)
+
+    def _record(self, message: FeedStatus | DailyCloses | SourceLost) -> None:
+        if self._recorder is not None:
+            self._recorder.message(self._engine_clock.time(), self._engine_clock.monotonic(), message)

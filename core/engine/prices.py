@@ -60,6 +60,11 @@ class PriceBook:
         self._now = self._clock.time()
         self._mono = self._clock.monotonic()
 
+    @property
+    def judged_at(self) -> tuple[float, float]:
+        """The wall and the monotonic time by which quotes are judged at present."""
+        return self._now, self._mono
+
     def state(self, key: str) -> PriceState:
         """The state of `key`, made when it is first asked for."""
         state = self._states.get(key)
@@ -328,6 +333,16 @@ class PriceBook:
             self._change(state, state.last, Freshness.STALE)
             for state in self._states.values()
             if state.last is not None and state.freshness not in (Freshness.STALE, Freshness.CLOSED)
+        ]
+
+    def expire_from(self, source: str) -> list[FreshnessChange]:
+        """The connection to `source` broke: its live and delayed prices go stale."""
+        return [
+            self._change(state, state.last, Freshness.STALE)
+            for state in self._states.values()
+            if state.last is not None
+            and state.last.source == source
+            and state.freshness in (Freshness.LIVE, Freshness.DELAYED)
         ]
 
     def _window(self, exchange: str) -> Window:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+from core.engine.noise import NoiseFilter
 from core.model import Freshness, Side, Signal, Tick
 
 MIN_CLOSES = 6
@@ -67,6 +68,8 @@ class SignalRule:
 
     def __init__(self, threshold_pct: float, cooldown: float, *, trade_simulation: bool) -> None:
         self._watches: dict[str, _Watch] = {}
+        self.noise: NoiseFilter | None = None
+        """What stands between the prices and the rule, if anything."""
         self.configure(threshold_pct, cooldown, trade_simulation=trade_simulation)
 
     def configure(self, threshold_pct: float, cooldown: float, *, trade_simulation: bool) -> None:
@@ -100,13 +103,16 @@ class SignalRule:
     def forget(self) -> None:
         """Drop all references (the prices will come from another world, e.g. the simulator)."""
         self._watches.clear()
+        if self.noise is not None:
+            self.noise.forget()
 
     def check(self, tick: Tick, session: float, gap: float = 0.0) -> Signal | None:
         """The signal that `tick` gives, if any. `session` names the price's session (negative: one that is
         over), `gap` is in seconds. Ticks that may not signal leave no trace."""
         freshness = tick.freshness
         if tick.simulated:
-            if not self._trade_simulation:
+            # A replayed price bears its age at the recorded time.
+            if not self._trade_simulation or freshness is Freshness.STALE or freshness is Freshness.CLOSED:
                 return None
         elif freshness is not Freshness.LIVE and freshness is not Freshness.DELAYED:
             return None
@@ -118,12 +124,14 @@ class SignalRule:
         if session != watch.session or (not watch.signalled and tick.previous_close != watch.basis_close):
             self._start_session(watch, tick, session)
         price = tick.price
+        if self.noise is not None:
+            price = self.noise.see(tick.key, price, session, watch.reference)
         if watch.sell_at < price < watch.buy_at:
             return None
         # A clock that was set back must not prolong the pause, so it has a beginning too.
         if watch.fired_at <= tick.received < watch.fired_at + self._cooldown:
             return None
-        return self._fire(watch, tick, gap)
+        return self._fire(watch, tick, price, gap)
 
     def _watch(self, key: str) -> _Watch:
         return self._watches.setdefault(key, _Watch())
@@ -142,15 +150,15 @@ class SignalRule:
         watch.buy_at = price * self._up
         watch.sell_at = price * self._down
 
-    def _fire(self, watch: _Watch, tick: Tick, gap: float) -> Signal:
+    def _fire(self, watch: _Watch, tick: Tick, price: float, gap: float) -> Signal:
         reference = watch.reference
-        move = (tick.price / reference - 1.0) * 100.0
+        move = (price / reference - 1.0) * 100.0
         volatility = watch.volatility if watch.volatility is not None else self._threshold / 2.0
         watch.signalled = True
         watch.fired_at = tick.received
-        self._refer(watch, tick.price)
+        self._refer(watch, price)
         return Signal(
-            key=tick.key, side=Side.BUY if move > 0 else Side.SELL, price=tick.price,
+            key=tick.key, side=Side.BUY if move > 0 else Side.SELL, price=price,
             confidence=round(confidence(move, volatility), 4), timestamp=tick.received, source=tick.source,
             simulated=tick.simulated, reference_price=reference, change_pct=round(move, 4), gap=round(gap, 1),
         )  # fmt: skip

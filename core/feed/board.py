@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterable, Sequence
 
@@ -10,7 +11,7 @@ import msgspec
 from core.clock import Clock
 from core.feed.budget import RequestBudget
 from core.feed.closes import CloseMemory
-from core.feed.messages import FeedSink, InstrumentUnknown
+from core.feed.messages import FeedSink, InstrumentUnknown, SourceLost
 from core.model import FeedStatus, Instrument, Quote, SourceStatus
 from core.sources.base import DailyCloses
 
@@ -33,6 +34,7 @@ class FeedBoard:
         grace: float,
         *,
         chosen_simulation: bool,
+        push_sources: Sequence[str] = (),
     ) -> None:
         self._sink = sink
         self._clock = clock
@@ -40,6 +42,9 @@ class FeedBoard:
         self._closes = closes
         self._grace = grace
         self._chosen_simulation = chosen_simulation
+        self._push = frozenset(push_sources)
+        self._pushed: dict[str, float] = {}
+        self._push_silence = max(grace, 0.0)
         self._lock = threading.Lock()
         self._statuses: dict[str, SourceStatus] = {}
         self._budgets: dict[str, RequestBudget] = {}
@@ -53,8 +58,14 @@ class FeedBoard:
     def add_source(self, name: str, budget: RequestBudget) -> None:
         """Show `name` among the sources from the start."""
         with self._lock:
-            self._statuses[name] = SourceStatus(name=name, state="connecting")
+            push = name in self._push
+            self._statuses[name] = SourceStatus(name=name, state="connecting", push=push)
             self._budgets[budget.provider] = budget
+
+    def knows_provider(self, provider: str) -> bool:
+        """Whether a source of `provider` was added already."""
+        with self._lock:
+            return provider in self._budgets
 
     def stop(self) -> None:
         """Let nothing more through: a thread that is still in a request comes too late."""
@@ -70,7 +81,27 @@ class FeedBoard:
                 self._last_real = self._clock.monotonic()
                 self._closes.tell(quote.key for quote in quotes if quote.previous_close is not None)
                 self._real_quotes.update((quote.key, quote) for quote in quotes)
+            if source in self._push:
+                self._pushed.update(dict.fromkeys((quote.key for quote in quotes), self._last_real))
             self._sink.put_quotes(quotes)
+
+    def lost(self, source: str) -> None:
+        """A push connection broke: until it tells prices again, others are asked for them."""
+        with self._lock:
+            if not self._stopped:
+                self._pushed.clear()
+                self._sink.put(SourceLost(source))
+
+    def unpushed(self, instruments: Iterable[Instrument]) -> list[Instrument]:
+        """Those of which no push source has told a price lately, so that somebody must ask for one."""
+        with self._lock:
+            oldest = self._clock.monotonic() - self._push_silence
+            return [i for i in instruments if self._pushed.get(i.key, -math.inf) < oldest]
+
+    @property
+    def has_push(self) -> bool:
+        """Whether any source pushes."""
+        return bool(self._push)
 
     def deliver_daily(self, daily: DailyCloses) -> None:
         """Hand daily closes to the engine."""
@@ -103,7 +134,7 @@ class FeedBoard:
                 return
             deniers = self._unknown.setdefault(key, {})
             deniers[source] = self._clock.monotonic()
-            if key not in self._said and deniers.keys() >= set(self._real):
+            if key not in self._said and deniers.keys() >= self._judges():
                 self._said.add(key)
                 self._sink.put(InstrumentUnknown(key))
 
@@ -127,6 +158,7 @@ class FeedBoard:
         wanted = set(keys)
         with self._lock:
             self._unknown = {key: deniers for key, deniers in self._unknown.items() if key in wanted}
+            self._pushed = {key: last for key, last in self._pushed.items() if key in wanted}
             self._said &= wanted
 
     def close_is_urgent(self, instrument: Instrument, source: str) -> bool:
@@ -168,7 +200,12 @@ class FeedBoard:
 
     def _denied_elsewhere(self, key: str, source: str) -> bool:
         """Whether every other real source does not know `key`."""
-        return self._unknown.get(key, {}).keys() >= set(self._real) - {source}
+        return self._unknown.get(key, {}).keys() >= self._judges() - {source}
+
+    def _judges(self) -> set[str]:
+        """The real sources whose word on an instrument counts: one that cannot be asked has none."""
+        mute = {n for n in self._push if n not in self._statuses or self._statuses[n].state != "ok"}
+        return set(self._real) - mute if mute != set(self._real) else mute
 
     def _any_real_ok(self) -> bool:
         return any(self._statuses[name].state == "ok" for name in self._real if name in self._statuses)

@@ -1,8 +1,9 @@
 """The live feed: one thread per source, side by side; the engine keeps the better price of each instrument.
 
-In `auto` every real source runs within its own provider's budget, so a source that fails is covered by the
-next at once and comes back by itself. The simulation joins in only when all real ones have been silent for
-`stale_after_sec`, and rests again as soon as one answers.
+In `auto` a push source tells all prices, and every polled source runs beside it within its own provider's
+budget: for instruments of which the push source has told nothing lately, at most. So a source that fails is
+covered by the next at once and comes back by itself. The simulation joins in only when all real ones have
+been silent for `stale_after_sec`, and rests again as soon as one answers.
 """
 
 from __future__ import annotations
@@ -14,14 +15,19 @@ from collections.abc import Callable, Sequence
 from core.clock import Clock
 from core.config import Config
 from core.feed.board import FeedBoard
-from core.feed.budget import BudgetRegistry
+from core.feed.budget import BudgetRegistry, RequestBudget
 from core.feed.closes import CloseMemory, SessionKey
+from core.feed.history_runner import HistoryService, history_sources
 from core.feed.messages import FeedSink
+from core.feed.push_runner import PushRunner
 from core.feed.runner import SourceRunner
 from core.model import FeedStatus, Instrument
 from core.sources.base import PolledSource
+from core.sources.push_base import PushSource
 
 SourceFactory = Callable[[str, Config, Clock], PolledSource]
+PushFactory = Callable[[str, Config, Clock], PushSource]
+Runner = SourceRunner | PushRunner
 JOIN_SECONDS = 2.0
 
 
@@ -31,19 +37,26 @@ class LiveFeed:
     def __init__(
         self, sink: FeedSink, clock: Clock, budgets: BudgetRegistry, create_source: SourceFactory,
         auto_order: Callable[[Config], Sequence[str]], session_of: SessionKey,
+        create_push: PushFactory | None = None,
+        push_order: Callable[[Config], Sequence[str]] = lambda config: (),
     ) -> None:  # fmt: skip
+        """`push_order` names the push sources that a configuration wants, made by `create_push`."""
         self._sink = sink
         self._clock = clock
         self._budgets = budgets
         self._create_source = create_source
         self._auto_order = auto_order
+        self._create_push = create_push
+        self._push_order = push_order
         self._closes = CloseMemory(session_of)
+        self.history = HistoryService(sink.put, clock, budgets, create_source)
+        """Asks for bars of the past while the feed runs."""
         self._board: FeedBoard | None = None
-        self._runners: list[SourceRunner] = []
+        self._runners: list[Runner] = []
         self._watched: tuple[Instrument, ...] = ()
         self._most = 0
         self._next_look = 0.0
-        self._ending: list[SourceRunner] = []
+        self._ending: list[Runner] = []
 
     @property
     def running(self) -> bool:
@@ -54,19 +67,22 @@ class LiveFeed:
         """Start polling; does nothing if it runs. At most `max_live_symbols` instruments are asked for."""
         if self.running:
             return
-        names = self._source_names(config)
-        real = [name for name in names if name != "simulation"]
+        pushed = tuple(self._push_order(config)) if self._create_push is not None else ()
+        names = self._source_names(config, pushed)
+        real = [*pushed, *(name for name in names if name != "simulation")]
         board = FeedBoard(
             self._sink, self._clock, real, self._closes,
             grace=-1.0 if not real else config.real_time.stale_after_sec, chosen_simulation=not real,
+            push_sources=pushed,
         )  # fmt: skip
         self._most = config.real_time.max_live_symbols
         self._watched = self._first(instruments)
-        self._runners = self._make_runners(names, config, board)
+        self._runners = self._make_runners(pushed, names, config, board)
         self._board = board
         board.publish()
         for runner in self._runners:
             runner.start()
+        self.history.start(history_sources(config, self._auto_order(config)), config)
 
     def watch(self, instruments: Sequence[Instrument]) -> None:
         """Ask for these instruments from now on, new ones first; the threads go on."""
@@ -86,6 +102,7 @@ class LiveFeed:
         self._ending = [runner for runner in self._ending if runner.is_alive()]
         if self._board is not None:
             self._board.publish()
+            self.history.tick()
 
     def stop(self) -> None:
         """Stop polling; returns at once, late answers are ignored. Idempotent."""
@@ -105,20 +122,24 @@ class LiveFeed:
             if runner.ident is not None:
                 runner.join(max(0.0, deadline - time.monotonic()))
         self._ending = [runner for runner in self._ending if runner.is_alive()]
+        self.history.join(deadline)
 
     def halt(self) -> None:
         """As `stop`, without telling: the feed is about to go on by another configuration."""
         if self._board is not None:
             self._board.stop()
             self._board = None
+        self.history.halt()
         for runner in self._runners:
             runner.stop()
         self._ending += self._runners
         self._runners = []
 
-    def _source_names(self, config: Config) -> list[str]:
+    def _source_names(self, config: Config, pushed: Sequence[str]) -> list[str]:
+        """The sources to poll."""
         chosen = config.real_time.live_data_source
         names: list[str] = list(self._auto_order(config)) if chosen == "auto" else [chosen]
+        names = [name for name in names if name not in pushed]
         if config.real_time.allow_simulation and "simulation" not in names:
             names.append("simulation")
         return names
@@ -129,24 +150,45 @@ class LiveFeed:
         self._closes.keep_only(instrument.key for instrument in instruments)
         return watched
 
-    def _make_runners(self, names: Sequence[str], config: Config, board: FeedBoard) -> list[SourceRunner]:
-        """One per source, all or none."""
-        sources: list[PolledSource] = []
+    def _make_runners(
+        self, pushed: Sequence[str], names: Sequence[str], config: Config, board: FeedBoard
+    ) -> list[Runner]:
+        """One per source, all or none; those that push come first."""
+        pushing: list[PushSource] = []
+        polled: list[PolledSource] = []
         try:
+            if self._create_push is not None:
+                for name in pushed:
+                    pushing.append(self._create_push(name, config, self._clock))
             for name in names:
-                sources.append(self._create_source(name, config, self._clock))
+                polled.append(self._create_source(name, config, self._clock))
         except BaseException:
-            for source in sources:
-                source.close()
+            for pushes in pushing:
+                pushes.disconnect()
+            for asked in polled:
+                asked.close()
             raise
-        return [self._runner(source, config, board) for source in sources]
+        runners: list[Runner] = [self._push_runner(source, config, board) for source in pushing]
+        return runners + [self._runner(source, config, board) for source in polled]
 
-    def _runner(self, source: PolledSource, config: Config, board: FeedBoard) -> SourceRunner:
+    def _budget(self, source: PolledSource | PushSource, config: Config, board: FeedBoard) -> RequestBudget:
         budget = self._budgets.of(source.provider)
         if source.min_spacing > 0:
-            budget.set_spacing(max(config.real_time.poll_interval_sec, source.min_spacing))
+            spacing = max(config.real_time.poll_interval_sec, source.min_spacing)
+            # Where a provider is both polled and pushes, the stricter of the two counts.
+            shared = board.knows_provider(source.provider)
+            budget.set_spacing(max(spacing, budget.spacing) if shared else spacing)
         board.add_source(source.name, budget)
+        return budget
+
+    def _push_runner(self, source: PushSource, config: Config, board: FeedBoard) -> PushRunner:
+        return PushRunner(
+            source, self._watched, self._budget(source, config, board), board, self._clock, config.websocket,
+            grace=config.real_time.stale_after_sec, jitter=random.Random(),
+        )  # fmt: skip
+
+    def _runner(self, source: PolledSource, config: Config, board: FeedBoard) -> SourceRunner:
         return SourceRunner(
-            source, self._watched, budget, board, self._clock,
+            source, self._watched, self._budget(source, config, board), board, self._clock,
             interval=config.real_time.update_interval_ms / 1000, jitter=random.Random(),
         )  # fmt: skip

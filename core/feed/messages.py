@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from core.feed.history import BarHistory, HistoryFailed
 from core.model import FeedStatus, Quote
 from core.sources.base import DailyCloses
 
@@ -17,6 +18,12 @@ class InstrumentUnknown(msgspec.Struct, frozen=True):
     key: str
 
 
+class SourceLost(msgspec.Struct, frozen=True):
+    """The push connection of `source` broke: its prices are not live until they are told again."""
+
+    source: str
+
+
 class FeedSink(Protocol):
     """Where the feed's threads put what they learn; every method returns at once."""
 
@@ -24,6 +31,9 @@ class FeedSink(Protocol):
         """Quotes as they arrived, oldest first."""
         ...
 
-    def put(self, message: FeedStatus | DailyCloses | InstrumentUnknown) -> None:
+    def put(
+        self,
+        message: FeedStatus | DailyCloses | InstrumentUnknown | SourceLost | BarHistory | HistoryFailed,
+    ) -> None:
         """Anything else."""
         ...

@@ -7,6 +7,7 @@ import random
 import threading
 from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 
 from core.clock import Clock
 from core.errors import BadDataError, CancelledError, RateLimitedError, SourceError, UnknownSymbolError
@@ -28,6 +29,11 @@ LEISURE = 6
 LONGEST_PAUSE = 3600.0
 """Seconds; a provider that asks for a longer rest is tried again after this all the same."""
 MOST_BUGS = 100
+DAILY_AT_REST = 30.0
+"""Seconds between two requests for daily closes while all prices are pushed."""
+CROSS_CHECK_EVERY = 300.0
+"""Seconds after which all prices are asked for although they are pushed, where one request gets them all:
+sources check each other."""
 OLD_NEWS = 3600.0
 """Seconds; a price further behind tells that a market is closed, not how late the source is."""
 
@@ -58,6 +64,7 @@ class SourceRunner(threading.Thread):
         self._failures = 0
         self._bad = 0
         self._lag: float | None = None
+        self._next_daily = self._next_check = clock.monotonic() + DAILY_AT_REST
 
     def watch(self, instruments: Sequence[Instrument]) -> None:
         """From any thread: ask for these from the next turn on, for new ones first."""
@@ -86,17 +93,19 @@ class SourceRunner(threading.Thread):
             return
         self._anchor()
         batch = self._next_batch()
-        if not batch:
-            self._report("ok" if self._watched else "idle")
+        resting = None if batch else self._daily_at_rest()
+        if not batch and resting is None:
+            self._report("ok" if self._watched and not self._board.has_push else "idle")
             self._pause(IDLE)
             return
         try:
             self._requests += 1
-            daily = self._daily_due(batch[0])
+            daily = resting or self._daily_due(batch[0])
             if daily is not None:
+                batch = batch or [daily]
                 self._fetch_daily(daily)
             else:
-                self._queue.rotate(-len(batch))
+                self._move_behind(batch)
                 self._fetch_prices(batch)
         except CancelledError:
             if self._stop_event.is_set():
@@ -127,7 +136,31 @@ class SourceRunner(threading.Thread):
         unknown = self._board.unknown_to(self._source.name)
         if self._wanted is not self._watched or unknown != self._unknown:
             self._line_up(unknown)
-        return [self._queue[index] for index in range(min(self._source.batch_size, len(self._queue)))]
+        size = self._source.batch_size
+        if self._source.simulated or not self._board.has_push:
+            return list(islice(self._queue, size))
+        silent = self._board.unpushed(self._queue)
+        if not silent and size > 1 and self._clock.monotonic() >= self._next_check:
+            silent = list(self._queue)
+        if len(silent) == len(self._queue):
+            self._next_check = self._clock.monotonic() + CROSS_CHECK_EVERY
+        return silent[:size]
+
+    def _move_behind(self, batch: Sequence[Instrument]) -> None:
+        """It is the others' turn next."""
+        if batch[0] == self._queue[0] and batch[-1] == self._queue[len(batch) - 1]:
+            self._queue.rotate(-len(batch))
+            return
+        asked = set(batch)
+        self._queue = deque([*(i for i in self._queue if i not in asked), *batch])
+
+    def _daily_at_rest(self) -> Instrument | None:
+        """For whom to ask daily closes while push sources tell all prices: they tell the volatility."""
+        now = self._clock.monotonic()
+        if self._source.simulated or not self._board.has_push or now < self._next_daily:
+            return None
+        self._next_daily = now + DAILY_AT_REST
+        return next((i for i in self._queue if self._board.wants_daily(i)), None)
 
     def _line_up(self, unknown: frozenset[str]) -> None:
         """Put new instruments first, leave out those that are not wanted or not known."""

@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from core.model import Instrument, Quote
+from core.model import Bar, Instrument, Quote
 
 Gate = Callable[[], None]
 """Called by a source right before each request that leaves the machine; it waits for the provider's spacing
@@ -82,4 +82,23 @@ class AnchoredSource(Protocol):
 
     def anchor(self, key: str, price: float, previous_close: float | None = None) -> None:
         """Let the prices of `key` start from this real one."""
+        ...
+
+
+@runtime_checkable
+class HistorySource(Protocol):
+    """A polled source that can also tell bars of the past."""
+
+    provider: str
+    min_spacing: float
+
+    def history(self, instrument: Instrument, seconds: int, count: int, gate: Gate) -> list[Bar]:
+        """About the last `count` finished bars of `seconds` (60, 300, 900, 3600 or 86,400), oldest first.
+
+        Fewer where the provider has no more; the bar that still grows is left out. Raises as `fetch`.
+        """
+        ...
+
+    def close(self) -> None:
+        """See `PolledSource.close`."""
         ...

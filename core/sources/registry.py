@@ -9,8 +9,10 @@ from core.config import Config
 from core.errors import InputError
 from core.i18n import tr
 from core.sources.base import PolledSource
+from core.sources.push_base import PushSource
 
 Factory = Callable[[Config, Clock], PolledSource]
+PushFactory = Callable[[Config, Clock], PushSource]
 LONGEST_DEADLINE = 10.0
 
 
@@ -45,6 +47,41 @@ SOURCES: dict[str, Factory] = {
 """A source's module is imported when it is first made, so that the window need not wait for it."""
 
 
+def _tradingview(config: Config, clock: Clock) -> PushSource:
+    from core.sources.tradingview_push import TradingViewPush
+
+    return TradingViewPush(config.websocket.endpoint, _deadline(config), clock)
+
+
+def _yahoo(config: Config, clock: Clock) -> PushSource:
+    from core.sources.yahoo_push import YahooPush
+
+    return YahooPush(config.real_time.yahoo_stream, _deadline(config), clock)
+
+
+PUSH_SOURCES: dict[str, PushFactory] = {
+    "tradingview": _tradingview,
+    "yahoo": _yahoo,
+}
+"""The sources that push, in the same way."""
+
+
+def create_push(name: str, config: Config, clock: Clock) -> PushSource:
+    """A new push source. Raises `InputError` for a name that is not in `PUSH_SOURCES`."""
+    factory = PUSH_SOURCES.get(name)
+    if factory is None:
+        raise InputError(tr("sources.unknown_source", name=name))
+    return factory(config, clock)
+
+
+def push_order(config: Config) -> tuple[str, ...]:
+    """The push sources that a configuration wants: the chosen one, or the best if `auto` may push."""
+    chosen = config.real_time.live_data_source
+    if chosen == "auto":
+        return ("tradingview",) if config.websocket.enabled else ()
+    return (chosen,) if chosen in PUSH_SOURCES else ()
+
+
 def create_source(name: str, config: Config, clock: Clock) -> PolledSource:
     """A new source. Raises `InputError` for a name that is not in `SOURCES`."""
     factory = SOURCES.get(name)
@@ -54,6 +91,6 @@ def create_source(name: str, config: Config, clock: Clock) -> PolledSource:
 
 
 def auto_order(config: Config) -> tuple[str, ...]:
-    """The real sources that `live_data_source: "auto"` uses, best first."""
+    """The sources that `live_data_source: "auto"` polls, best first."""
     tvdata = config.real_time.use_tvdata and config.websocket.use_tvdata
     return ("tvdatafeed", "yfinance") if tvdata else ("yfinance",)

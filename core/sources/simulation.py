@@ -15,7 +15,7 @@ from datetime import date, datetime, timedelta
 
 from core.clock import Clock, SystemClock
 from core.exchanges import exchange_of
-from core.model import Instrument, Quote
+from core.model import Bar, Instrument, Quote
 from core.sources.base import DailyCloses, Gate
 
 SESSION_SECONDS = 6.5 * 3600
@@ -25,6 +25,7 @@ JUMP_CHANCE, JUMP_FACTOR = 0.02, 4.0
 LONGEST_STEP = 900.0
 """Seconds of simulated time that one step may bridge; a laptop that slept must not come back to a crash."""
 DAYS = 20
+MINUTE = 60
 
 BIST_TICKS = (
     (20.0, 0.01), (50.0, 0.02), (100.0, 0.05), (250.0, 0.10), (500.0, 0.25), (1000.0, 0.50), (2500.0, 1.0),
@@ -132,6 +133,31 @@ class SimulationSource:
             move = past.gauss(0.0, walk.sigma * math.sqrt(SESSION_SECONDS))
             closes.append(walk._snapped(closes[-1] * math.exp(-move)))
         return DailyCloses(instrument.key, tuple(closes[::-1]), _weekdays_before(_day(instrument, now)))
+
+    def history(self, instrument: Instrument, seconds: int, count: int, gate: Gate) -> list[Bar]:
+        """See `HistorySource.history`; minutes only, round the clock, of instruments whose level is known."""
+        base = BASES.get(instrument.key)
+        if seconds != MINUTE or base is None:
+            return []
+        now = self._clock.time()
+        past = random.Random(f"{self._seed}:{instrument.key}:history")
+        walk = _Walk(instrument.key, self._seed, base, now)
+        walk.x = 0.0
+        step = MINUTE * self._speed
+        bars: list[Bar] = []
+        for number in range(1, count + 1):
+            # Told backwards, from the level of now: such a walk looks the same either way.
+            close, points = walk.price(), [walk.x]
+            for _ in range(3):
+                walk.x = walk.x * math.exp(-walk.pull * step / 3) + past.gauss(
+                    0.0, walk.sigma * math.sqrt(step / 3)
+                )
+                points.append(walk.x)
+            prices = [walk._snapped(base * math.exp(point)) for point in points]
+            volume = float(int(past.expovariate(1.0) * 40.0 * step))
+            start = now // MINUTE * MINUTE - number * MINUTE
+            bars.append(Bar(instrument.key, start, prices[-1], max(prices), min(prices), close, volume))
+        return bars[::-1]
 
     def anchor(self, key: str, price: float, previous_close: float | None = None) -> None:
         """Go on from a real price instead of the made-up level."""

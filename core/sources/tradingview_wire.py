@@ -13,7 +13,10 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from core.errors import BadDataError, RateLimitedError, SourceError
+from core.i18n import tr
 from core.model import Instrument
+from core.sources.checks import retry_after
 
 _HEAD = re.compile(r"~m~(\d{1,9})~m~")
 _DELAYED = re.compile(r"delayed_streaming_(\d{1,6})")
@@ -57,19 +60,20 @@ def payloads(text: str) -> Iterator[str]:
         start, units = head.end(), int(head[1])
         end = start + units
         if not text[start:end].isascii():
-            end = start + _take_units(text[start:end], units)
+            end = start + take_units(text[start:end], units)[0]
         if end > len(text):
             raise ValueError("the last frame is cut off")
         yield text[start:end]
         position = end
 
 
-def _take_units(text: str, units: int) -> int:
+def take_units(text: str, units: int) -> tuple[int, int]:
+    """How many characters of `text` make up `units` UTF-16 code units, and how many units are missing."""
     for index, char in enumerate(text):
         if units <= 0:
-            return index
+            return index, 0
         units -= 2 if char > "\uffff" else 1
-    return len(text)
+    return len(text), max(0, units)
 
 
 class Transcript:
@@ -143,6 +147,25 @@ class Transcript:
         found = _DELAYED.fullmatch(str(fields.get("update_mode", "")))
         if found:
             self.delay = float(found[1])
+
+
+def translated(error: Exception, source: str, now: float) -> SourceError:
+    """What a failed connection means to us."""
+    status = getattr(error, "status_code", None)
+    if status in (403, 429):
+        headers = getattr(error, "resp_headers", None) or {}
+        pause = retry_after(headers.get("retry-after"), now)
+        return RateLimitedError(tr("sources.rate_limited", source=source), pause)
+    if status is not None:
+        return SourceError(tr("sources.status", source=source, status=status))
+    kind = type(error).__name__
+    if isinstance(error, TimeoutError) or "Timeout" in kind:
+        return SourceError(tr("sources.silent", source=source))
+    if "Closed" in kind or isinstance(error, ConnectionResetError | ConnectionAbortedError | BrokenPipeError):
+        return SourceError(tr("sources.broke_off", source=source))
+    if isinstance(error, OSError) or "Address" in kind or "Proxy" in kind:
+        return SourceError(tr("sources.unreachable", source=source))
+    return BadDataError(tr("sources.garbled", source=source, kind=kind))
 
 
 def tradingview_ticker(instrument: Instrument) -> str:

@@ -23,26 +23,31 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from core.clock import Clock, SystemClock
-from core.errors import BadDataError, RateLimitedError, SourceError, UnknownSymbolError
+from core.errors import BadDataError, SourceError, UnknownSymbolError
 from core.exchanges import exchange_of
 from core.i18n import tr
-from core.model import Instrument, Quote
+from core.model import Bar, Instrument, Quote
 from core.sources.base import DailyCloses, Gate
 from core.sources.calls import Abort, Call, Calls
 from core.sources.checks import (
     BIST_DELAY,
     BadDataTally,
     positive,
-    retry_after,
     sane_ticker,
     session_day,
     session_finished,
     stamp_fault,
 )  # fmt: skip
-from core.sources.tradingview_wire import Transcript, chart_url, tradingview_ticker
+from core.sources.history_rules import finished
+from core.sources.tradingview_wire import Transcript, chart_url, tradingview_ticker, translated
 
 MINUTE_BARS = 10
 DAILY_BARS = 20
+INTERVALS = {
+    60: "in_1_minute", 300: "in_5_minute", 900: "in_15_minute", 3600: "in_1_hour", 86_400: "in_daily",
+}  # fmt: skip
+MOST_BARS = 5000
+"""More bars than this are not given to anonymous users."""
 IMPORT_DEADLINE = 60.0
 """Seconds for importing the package and pandas, which takes 1.3 s on a good day."""
 MOST_RECEIVED = 4_000_000
@@ -124,6 +129,13 @@ class TvDatafeedSource:
             instrument.key, tuple(close for _, close in finished), tuple(day for day, _ in finished)
         )
 
+    def history(self, instrument: Instrument, seconds: int, count: int, gate: Gate) -> list[Bar]:
+        """See `HistorySource.history`."""
+        n_bars = min(count + 1, MOST_BARS)
+        found, _ = self._history(instrument, gate, INTERVALS[seconds], n_bars)
+        rows = ((bar.stamp, bar[1:]) for bar in found)
+        return finished(rows, instrument, seconds, self._clock.time(), self._tally)
+
     def unknown_keys(self) -> frozenset[str]:
         """Always empty: an unknown instrument is an `UnknownSymbolError`, as each is asked for alone."""
         return frozenset()
@@ -189,7 +201,7 @@ class TvDatafeedSource:
         if not told.matches(instrument):
             raise self._bad("wrong symbol", instrument, ", ".join(sorted(told.names)))
         if wire.error is not None:
-            raise _translated(wire.error, self.name, self._clock.time())
+            raise translated(wire.error, self.name, self._clock.time())
 
     def _vetted(self, frame: Any, wire: _Wire, instrument: Instrument) -> list[_Bar]:
         wanted = f"{instrument.exchange}:{tradingview_ticker(instrument)}"
@@ -216,25 +228,6 @@ class TvDatafeedSource:
     def _bad(self, kind: str, instrument: Instrument, detail: str = "") -> BadDataError:
         self._tally.count(kind, f"{instrument.key} {detail}".strip())
         return BadDataError(tr("sources.bad_data", source=self.name, key=instrument.key))
-
-
-def _translated(error: Exception, source: str, now: float) -> SourceError:
-    """What a failed connection means to us."""
-    status = getattr(error, "status_code", None)
-    if status in (403, 429):
-        headers = getattr(error, "resp_headers", None) or {}
-        pause = retry_after(headers.get("retry-after"), now)
-        return RateLimitedError(tr("sources.rate_limited", source=source), pause)
-    if status is not None:
-        return SourceError(tr("sources.status", source=source, status=status))
-    kind = type(error).__name__
-    if isinstance(error, TimeoutError) or "Timeout" in kind:
-        return SourceError(tr("sources.silent", source=source))
-    if "Closed" in kind or isinstance(error, ConnectionResetError | ConnectionAbortedError | BrokenPipeError):
-        return SourceError(tr("sources.broke_off", source=source))
-    if isinstance(error, OSError) or "Address" in kind or "Proxy" in kind:
-        return SourceError(tr("sources.unreachable", source=source))
-    return BadDataError(tr("sources.garbled", source=source, kind=kind))
 
 
 def _load(call: Call) -> Any:

@@ -16,7 +16,7 @@ from core.clock import Clock, SystemClock
 from core.errors import BadDataError, SourceError, UnknownSymbolError
 from core.exchanges import exchange_of
 from core.i18n import tr
-from core.model import Instrument, Quote
+from core.model import Bar, Instrument, Quote
 from core.sources.base import DailyCloses, Gate
 from core.sources.calls import Abort, Call, Calls
 from core.sources.checks import (
@@ -28,6 +28,7 @@ from core.sources.checks import (
     session_finished,
     stamp_fault,
 )  # fmt: skip
+from core.sources.history_rules import finished
 from core.sources.yahoo_answer import declared_delay, read_quotes, yahoo_symbol
 from core.sources.yahoo_client import (
     ApiChangedError,
@@ -45,6 +46,10 @@ IMPORT_DEADLINE = 60.0
 PLAIN_SECONDS = 1800.0
 """For so long one chart per instrument is asked for after the batched quote proved useless."""
 MOST_REJECTIONS = 2
+CHARTS = {
+    60: ("5d", "1m"), 300: ("1mo", "5m"), 900: ("1mo", "15m"), 3600: ("2y", "1h"), 86_400: ("10y", "1d"),
+}  # fmt: skip
+"""How far back, and how Yahoo calls bars of so many seconds; about as much as it gives."""
 
 
 class YFinanceSource:
@@ -103,6 +108,21 @@ class YFinanceSource:
         good = [(day.date(), close) for day, close in found
                 if close is not None and session_finished(day, exchange, now)]  # fmt: skip
         return DailyCloses(instrument.key, tuple(close for _, close in good), tuple(day for day, _ in good))
+
+    def history(self, instrument: Instrument, seconds: int, count: int, gate: Gate) -> list[Bar]:
+        """See `HistorySource.history`."""
+        if not sane_ticker(instrument):
+            raise UnknownSymbolError(instrument.key)
+        period, interval = CHARTS[seconds]
+        with self._calls.begin() as call:
+            yfinance = self._load(call)
+            gate()
+            found, _ = self._history(call, yfinance, instrument, period, interval)
+        rows = (
+            (stamp, tuple(float(value) for value in (row.Open, row.High, row.Low, row.Close, row.Volume)))
+            for stamp, row in found
+        )
+        return finished(rows, instrument, seconds, self._clock.time(), self._tally)[-count:]
 
     def unknown_keys(self) -> frozenset[str]:
         """See `PolledSource.unknown_keys`."""

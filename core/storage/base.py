@@ -6,11 +6,12 @@ has changed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
-from core.model import ClosedTrade, Delivery, Position, Signal
+from core.model import Bar, ClosedTrade, Delivery, Position, Signal
 
 
 class Store(Protocol):
@@ -67,6 +68,28 @@ class Store(Protocol):
 
     def set_value(self, key: str, value: Any) -> None:
         """Remember a JSON value."""
+        ...
+
+    def add_bars(self, bars: Sequence[Bar], seconds: int = 60, *, keep: bool = False) -> None:
+        """Store bars of `seconds`; one that is there already is overwritten, or stays if `keep`."""
+        ...
+
+    def bars(
+        self, key: str, seconds: int = 60, since: float = 0.0, until: float = math.inf, limit: int = 5000
+    ) -> tuple[Bar, ...]:
+        """The newest `limit` bars that begin at `since` or later and before `until`, oldest first."""
+        ...
+
+    def oldest_bars(self, key: str, seconds: int, until: float, limit: int) -> tuple[Bar, ...]:
+        """The oldest `limit` bars that begin before `until`, oldest first."""
+        ...
+
+    def bar_keys(self) -> tuple[str, ...]:
+        """The instruments of which bars were ever stored."""
+        ...
+
+    def remove_bars(self, key: str, seconds: int, until: float) -> None:
+        """Forget the bars that begin before `until`."""
         ...
 
     def close(self) -> None:

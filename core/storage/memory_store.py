@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from decimal import Decimal
 from itertools import count
@@ -10,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from core.model import ClosedTrade, Delivery, Position, Signal
+from core.model import Bar, ClosedTrade, Delivery, Position, Signal
 from core.storage.booking import book_close, check_position, no_position
 
 
@@ -23,6 +24,7 @@ class MemoryStore:
         self._signals: list[Signal] = []
         self._deliveries: dict[tuple[str, str], Delivery] = {}
         self._values: dict[str, str] = {}
+        self._bars: dict[str, dict[int, dict[int, Bar]]] = {}
         self._position_ids = count(1)
         self._closed = False
 
@@ -108,9 +110,44 @@ class MemoryStore:
         self._check()
         self._values[key] = json.dumps(value, allow_nan=False)
 
+    def add_bars(self, bars: Sequence[Bar], seconds: int = 60, *, keep: bool = False) -> None:
+        """See `Store.add_bars`."""
+        self._check()
+        for bar in bars:
+            series = self._bars.setdefault(bar.key, {}).setdefault(seconds, {})
+            start = round(bar.start)
+            if not keep or start not in series:
+                series[start] = replace(bar, start=float(start))
+
+    def bars(
+        self, key: str, seconds: int = 60, since: float = 0.0, until: float = math.inf, limit: int = 5000
+    ) -> tuple[Bar, ...]:
+        """See `Store.bars`."""
+        found = self._series(key, seconds, since, until)
+        return tuple(found[-limit:] if limit > 0 else ())
+
+    def oldest_bars(self, key: str, seconds: int, until: float, limit: int) -> tuple[Bar, ...]:
+        """See `Store.oldest_bars`."""
+        return tuple(self._series(key, seconds, -math.inf, until)[:limit])
+
+    def bar_keys(self) -> tuple[str, ...]:
+        """See `Store.bar_keys`."""
+        self._check()
+        return tuple(sorted(self._bars))
+
+    def remove_bars(self, key: str, seconds: int, until: float) -> None:
+        """See `Store.remove_bars`."""
+        for bar in self._series(key, seconds, -math.inf, until):
+            del self._bars[key][seconds][round(bar.start)]
+
     def close(self) -> None:
         """See `Store.close`."""
         self._closed = True
+
+    def _series(self, key: str, seconds: int, since: float, until: float) -> list[Bar]:
+        self._check()
+        series = self._bars.get(key, {}).get(seconds, {})
+        return [series[start] for start in sorted(series) if since <= start < until]
 
     def _open_position(self, position_id: int) -> Position:
         self._check()

@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """All revisions that this program knows, oldest first."""
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "alembic_version"
@@ -111,6 +111,23 @@ deliveries = sa.Table(
 )  # fmt: skip
 
 values = sa.Table("values", metadata, sa.Column("key", sa.Text, primary_key=True), _text("value"))
+
+instruments = sa.Table(
+    "instruments", metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    _text("key", unique=True),
+)  # fmt: skip
+
+bars = sa.Table(
+    "bars", metadata,
+    # The rows lie in the order of the key, without a row number beside it.
+    sa.Column("instrument", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("seconds", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("start", sa.BigInteger, primary_key=True, autoincrement=False),
+    _number("open"), _number("high"), _number("low"), _number("close"),
+    sa.Column("volume", sa.Double),
+    sqlite_with_rowid=False,
+)  # fmt: skip
 
 version = sa.Table(VERSION_TABLE, sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True))
 

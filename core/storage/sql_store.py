@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,9 +18,10 @@ from msgspec.structs import replace
 
 from core.errors import StorageError
 from core.i18n import tr
-from core.model import ClosedTrade, Delivery, Position, Signal
+from core.model import Bar, ClosedTrade, Delivery, Position, Signal
 from core.storage import schema
 from core.storage.backups import FOLDER, backups_of, set_aside
+from core.storage.bar_rows import BarRows
 from core.storage.booking import book_close, check_position, no_position
 from core.storage.database import Database, parse_url
 from core.storage.faults import DatabaseFault
@@ -48,6 +50,7 @@ class SqlStore:
         self._closed = False
         self._now = now
         self._database = Database(parse_url(url, data_dir, name), busy_seconds=busy_seconds)
+        self._bar_rows = BarRows()
         path = self._database.path
         _make_folder(data_dir if path is None else path.parent)
         home = data_dir or (path.parent if path else None)
@@ -167,6 +170,35 @@ class SqlStore:
         with self._transaction() as connection:
             if connection.execute(table.update().where(table.c.key == key).values(value=text)).rowcount == 0:
                 connection.execute(table.insert().values(key=key, value=text))
+
+    # --- bars ---------------------------------------------------------------------------------------
+
+    def add_bars(self, bars: Sequence[Bar], seconds: int = 60, *, keep: bool = False) -> None:
+        """See `Store.add_bars`."""
+        with self._transaction() as connection:
+            self._bar_rows.add(connection, bars, seconds, keep=keep)
+
+    def bars(
+        self, key: str, seconds: int = 60, since: float = 0.0, until: float = math.inf, limit: int = 5000
+    ) -> tuple[Bar, ...]:
+        """See `Store.bars`."""
+        with self._transaction(write=False) as connection:
+            return self._bar_rows.newest(connection, key, seconds, since, until, limit)
+
+    def oldest_bars(self, key: str, seconds: int, until: float, limit: int) -> tuple[Bar, ...]:
+        """See `Store.oldest_bars`."""
+        with self._transaction(write=False) as connection:
+            return self._bar_rows.oldest(connection, key, seconds, until, limit)
+
+    def bar_keys(self) -> tuple[str, ...]:
+        """See `Store.bar_keys`."""
+        with self._transaction(write=False) as connection:
+            return self._bar_rows.keys(connection)
+
+    def remove_bars(self, key: str, seconds: int, until: float) -> None:
+        """See `Store.remove_bars`."""
+        with self._transaction() as connection:
+            self._bar_rows.remove(connection, key, seconds, until)
 
     def close(self) -> None:
         """See `Store.close`."""

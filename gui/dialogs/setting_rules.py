@@ -18,9 +18,11 @@ PAGES: dict[str, tuple[str, ...]] = {
                 "debug_mode"),
     "prices": ("real_time.live_data_source", "real_time.use_tvdata", "real_time.allow_simulation",
                "real_time.poll_interval_sec", "real_time.max_live_symbols", "real_time.stale_after_sec",
-               "real_time.update_interval_ms", "real_time.enable_portfolio_tracking", "real_time.yahoo_base"),
+               "real_time.update_interval_ms", "real_time.enable_portfolio_tracking", "real_time.yahoo_base",
+               "real_time.yahoo_stream", "real_time.cross_check_pct", "real_time.record",
+               "real_time.replay_file", "real_time.replay_speed"),
     "signals": ("real_time.enable_signal_triggers", "real_time.signal_threshold_pct",
-                "real_time.signal_cooldown_sec"),
+                "real_time.signal_cooldown_sec", "real_time.noise_filter", "real_time.noise_window"),
     "notifications": ("real_time.enable_notifications", "real_time.notification_channels.toast",
                       "real_time.notification_channels.desktop", "real_time.notification_channels.telegram",
                       "real_time.notification_channels.email"),
@@ -32,7 +34,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "push": ("websocket.enabled", "websocket.endpoint", "websocket.use_tvdata",
              "websocket.reconnect_attempts", "websocket.reconnect_delay_ms",
              "websocket.heartbeat_interval_ms", "websocket.timeout_ms"),
-    "storage": ("storage.url",),
+    "storage": ("storage.url", "storage.keep_minute_bars_days"),
 }  # fmt: skip
 TESTS: dict[str, tuple[str, ...]] = {
     "notifications": ("toast", "desktop", "telegram", "email"),

@@ -23,6 +23,7 @@ from core.config import Config
 from core.i18n import tr
 from gui.dialogs.setting_rules import LINKED, candidate, pages, sentences_between
 from gui.dialogs.settings_page import SettingsPage
+from gui.dialogs.threshold_preview import ThresholdPreview
 from gui.icons import icon
 from gui.widgets.panel_tools import set_role
 
@@ -44,6 +45,8 @@ class SettingsDialog(QDialog):
 
     config_applied = pyqtSignal(object)
     test_requested = pyqtSignal(str)
+    preview_requested = pyqtSignal(object)
+    """How often would this `Config` have given signals? The answer goes to `preview`."""
 
     def __init__(self, config: Config, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -55,6 +58,9 @@ class SettingsDialog(QDialog):
         self._linking = self._refused = False
         self.pages = {name: SettingsPage(name, paths, self) for name, paths in pages().items()}
         self._page_of = {path: page for page in self.pages.values() for path in page.fields}
+        self.preview = ThresholdPreview()
+        self.pages["signals"].add_below(self.preview)
+        self.preview.requested.connect(self._ask_preview)
         self._make_buttons()
         self._lay_out()
         self._load(config)
@@ -129,6 +135,8 @@ class SettingsDialog(QDialog):
         self._judge(path)
         self._follow_link(path)
         self._judge_together()
+        if path in self.pages["signals"].fields:
+            self.preview.follow(self.config() is not None)
 
     def _follow_link(self, path: str) -> None:
         """Move the other one of two switches that belong together."""
@@ -224,6 +232,11 @@ class SettingsDialog(QDialog):
         self.status.setText(sentence)
         set_role(self.status, "down")
 
+    def _ask_preview(self) -> None:
+        config = self.config()
+        if config is not None:
+            self.preview_requested.emit(config)
+
     def _test(self, channel: str) -> None:
         if self.apply():
             self.test_requested.emit(channel)
@@ -249,6 +262,7 @@ class SettingsDialog(QDialog):
         self.apply_button.setText(tr("settings.apply"))
         self.reset_button.setText(tr("settings.reset"))
         self.reset_button.setToolTip(tr("settings.reset_tip"))
+        self.preview.retranslate()
         for page in self.pages.values():
             page.retranslate()
         self._judge_all()

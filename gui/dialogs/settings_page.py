@@ -56,10 +56,15 @@ class SettingsPage(QScrollArea):
         for path in paths:
             self._add(path)
         column.addSpacing(6)
+        self._column = column
         column.addLayout(self._make_tests())
         column.addStretch(1)
         self.setWidget(body)
         self.retranslate()
+
+    def add_below(self, widget: QWidget) -> None:
+        """Put `widget` under the fields."""
+        self._column.insertWidget(self._column.count() - 1, widget)
 
     def _add(self, path: str) -> None:
         editor = make_editor(rule_of(path))

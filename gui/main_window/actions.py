@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gui.main_window.main_window import MainWindow
 
 ZONES = ("live_prices", "positions", "signals", "notifications")
-PANELS = ("symbols", "trades", "log")
+PANELS = ("symbols", "trades", "feed", "log")
 
 
 class Actions(QObject):
@@ -36,6 +36,7 @@ class Actions(QObject):
         view = self._menu("menu_view")
         for number, name in enumerate(ZONES, start=1):
             self._add(view, name, f"Ctrl+{number}", self._zone(name))
+        self._add(view, "chart", "Ctrl+G", window.open_chart)
         for name in PANELS:
             self._add(view, name, "", self._zone(name))
         view.addSeparator()

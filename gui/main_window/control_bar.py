@@ -182,7 +182,7 @@ class ControlBar(QWidget):
 
     def _repaint(self) -> None:
         role = _STATE_ROLE.get(self._status.state, "secondary")
-        if self._status.active == "simulation":
+        if self._status.active in ("simulation", "replay"):
             role = "simulated"
         self._dot.setStyleSheet(f"color: {getattr(theme.colors(), role)};")
 

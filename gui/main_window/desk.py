@@ -7,20 +7,27 @@ from PyQt5.QtWidgets import QWidget
 
 from core.clock import Clock
 from core.commands import (
+    BarsLoaded,
+    BarUpdated,
     ClosePosition,
     DeletePosition,
     EditPosition,
     History,
     ImportPositions,
     OpenPosition,
+    PositionsChanged,
     TradesChanged,
+    UnwatchBars,
+    WatchBars,
 )
 from core.config import Config
-from core.engine.engine import trades_simulation
+from core.engine.engine import replays, trades_simulation
 from core.feed.messages import InstrumentUnknown
 from core.market_calendar import MarketCalendar
-from core.model import FeedStatus, PortfolioSnapshot
+from core.model import FeedStatus, PortfolioSnapshot, Signal, SourceConflict
+from gui.chart.host import ChartHost
 from gui.main_window.engine_link import EngineLink
+from gui.widgets.feed_health_panel import FeedHealthPanel
 from gui.widgets.log_panel import LogPanel
 from gui.widgets.notification_log import NotificationLogPanel, channel_states
 from gui.widgets.positions_panel import PositionsPanel
@@ -30,6 +37,9 @@ from gui.widgets.symbols_panel import SymbolsPanel
 from gui.widgets.trades_panel import TradesPanel
 from gui.workers.mailbox import Frame
 
+LEAST_HEIGHT = 200
+"""Of the positions; their totals, wrapped, would otherwise claim more of the window than the chart spares."""
+
 
 class Desk(QObject):
     """The panels: what the market does, what I hold, what happened."""
@@ -38,9 +48,12 @@ class Desk(QObject):
         super().__init__(parent)
         self._link = link
         self.ticker = LivePriceTicker(default_exchange=config.exchange, clock=clock)
+        self.chart = ChartHost(self.ticker.model(), clock)
         self.symbols = SymbolsPanel(default_exchange=config.exchange)
         self.positions = PositionsPanel(now=clock.time)
+        self.positions.setMinimumHeight(LEAST_HEIGHT)
         self.trades = TradesPanel()
+        self.feed = FeedHealthPanel()
         self.signals = SignalsPanel(now=clock.time)
         self.notifications = NotificationLogPanel(now=clock.time)
         self.log = LogPanel()
@@ -52,9 +65,9 @@ class Desk(QObject):
     def panels(self) -> dict[str, QWidget]:
         """The panels by the names of their docks."""
         return {
-            "live_prices": self.ticker, "symbols": self.symbols, "positions": self.positions,
-            "trades": self.trades, "signals": self.signals, "notifications": self.notifications,
-            "log": self.log,
+            "chart": self.chart, "live_prices": self.ticker, "symbols": self.symbols,
+            "positions": self.positions, "trades": self.trades, "signals": self.signals,
+            "notifications": self.notifications, "feed": self.feed, "log": self.log,
         }  # fmt: skip
 
     def configure(self, config: Config) -> None:
@@ -65,17 +78,33 @@ class Desk(QObject):
         self.symbols.set_limit(config.real_time.max_live_symbols)
         self.symbols.set_default_exchange(config.exchange)
         self.positions.set_default_exchange(config.exchange)
-        self.positions.set_simulation_chosen(trades_simulation(config))
+        self.positions.set_simulation_chosen(trades_simulation(config) or replays(config))
         self.notifications.set_channels(channel_states(config))
 
     def _wire_events(self) -> None:
         link = self._link
         link.frame.connect(self._on_frame)
         link.on(FeedStatus, self.ticker.set_feed_status)
+        link.on(FeedStatus, self.feed.set_status)
         link.on(PortfolioSnapshot, self.positions.set_snapshot)
         link.on(TradesChanged, lambda event: self.trades.set_trades(event.trades))
         link.on(History, self._on_history)
         link.on(InstrumentUnknown, self._on_unknown)
+        link.on(SourceConflict, self.ticker.dispute)
+        self._wire_chart()
+
+    def _wire_chart(self) -> None:
+        link, chart = self._link, self.chart
+        link.on(BarsLoaded, chart.set_bars)
+        link.on(BarUpdated, chart.update_bar)
+        link.on(PositionsChanged, lambda event: chart.set_positions(event.positions))
+        link.on(TradesChanged, lambda event: chart.set_trades(event.trades))
+        link.on(History, lambda event: chart.set_signals(event.signals[::-1]))
+        link.on(Signal, chart.add_signal)
+        link.on(FeedStatus, lambda _: chart.refresh_price())
+        link.engine_ended.connect(chart.watch_again)
+        chart.watch_wanted.connect(lambda key, seconds: link.post(WatchBars(key=key, seconds=seconds)))
+        chart.unwatch_wanted.connect(lambda key, seconds: link.post(UnwatchBars(key=key, seconds=seconds)))
 
     def _wire_commands(self) -> None:
         post, positions = self._link.post, self.positions
@@ -94,6 +123,9 @@ class Desk(QObject):
             self.ticker.apply_ticks(frame.ticks)
         if frame.aged:
             self.ticker.apply_freshness(frame.aged)
+        key = self.chart.key
+        if any(tick.key == key for tick in frame.ticks) or any(aged.key == key for aged in frame.aged):
+            self.chart.refresh_price()
 
     def _on_history(self, event: History) -> None:
         self.signals.set_signals(event.signals)

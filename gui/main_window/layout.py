@@ -7,20 +7,24 @@ damaged one, is ignored, so an update can lose no more than the arrangement.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import pairwise
 from pathlib import Path
 
-from PyQt5.QtCore import QByteArray, QSettings, QSize, Qt
-from PyQt5.QtWidgets import QDockWidget, QMainWindow, QTabWidget, QWidget
+from PyQt5.QtCore import QByteArray, QSettings, QSize, Qt, pyqtSignal
+from PyQt5.QtGui import QCloseEvent
+from PyQt5.QtWidgets import QDockWidget, QMainWindow, QTabBar, QTabWidget, QWidget
 
 from core.i18n import tr
 from gui.main_window.signs import shown
 
 log = logging.getLogger(__name__)
 
-STRUCTURE = 1
+STRUCTURE = 3
 """Raise it when docks are added, removed or renamed."""
 LEFT_WIDTH = 340
+CHART_SHARES = (0.5, 0.3)
+"""Of the window's height, for the chart and for what is below it; bars and tabs take the rest."""
 LAYOUT_FILE = "window.ini"
 
 
@@ -36,21 +40,33 @@ class _NoTitleBar(QWidget):
         return QSize(0, 0)
 
 
+class Dock(QDockWidget):
+    """A dock that tells when the user closes it."""
+
+    closed = pyqtSignal()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """See Qt."""
+        super().closeEvent(event)
+        self.closed.emit()
+
+
 class Docks:
     """Makes docks, puts them into their places, stores and restores them."""
 
     def __init__(self, window: QMainWindow, data_dir: Path | None) -> None:
         self._window = window
         self._file = None if data_dir is None else data_dir / LAYOUT_FILE
-        self._docks: dict[str, QDockWidget] = {}
+        self._docks: dict[str, Dock] = {}
+        self._chart_open = self._merged = False
         window.setDockNestingEnabled(True)
         window.setAnimated(False)
         self._locked = True
         window.setTabPosition(Qt.AllDockWidgetAreas, QTabWidget.North)
 
-    def add(self, name: str, widget: QWidget) -> QDockWidget:
+    def add(self, name: str, widget: QWidget) -> Dock:
         """A dock for `widget`; its title is the sentence `window.NAME`."""
-        dock = QDockWidget(shown(tr(f"window.{name}")), self._window)
+        dock = Dock(shown(tr(f"window.{name}")), self._window)
         dock.setObjectName(f"dock_{name}")
         dock.setWidget(widget)
         dock.topLevelChanged.connect(lambda _floating: self._set_title_bar(dock))
@@ -73,22 +89,27 @@ class Docks:
         if old is not None:
             old.deleteLater()
 
-    def __getitem__(self, name: str) -> QDockWidget:
+    def __getitem__(self, name: str) -> Dock:
         return self._docks[name]
 
     def arrange(self) -> None:
-        """The default places: the market on the left, money in the middle, what happened below."""
+        """The default places: the market on the left, money in the middle, what happened below.
+
+        The chart is above both, and hidden until it is opened.
+        """
         window = self._window
         for dock in self._docks.values():
             dock.setFloating(False)
             dock.show()
         window.addDockWidget(Qt.LeftDockWidgetArea, self["live_prices"])
-        window.addDockWidget(Qt.RightDockWidgetArea, self["positions"])
+        window.addDockWidget(Qt.RightDockWidgetArea, self["chart"])
+        window.splitDockWidget(self["chart"], self["positions"], Qt.Vertical)
         window.splitDockWidget(self["positions"], self["signals"], Qt.Vertical)
         window.tabifyDockWidget(self["live_prices"], self["symbols"])
         window.tabifyDockWidget(self["positions"], self["trades"])
         window.tabifyDockWidget(self["signals"], self["notifications"])
-        window.tabifyDockWidget(self["notifications"], self["log"])
+        window.tabifyDockWidget(self["notifications"], self["feed"])
+        window.tabifyDockWidget(self["feed"], self["log"])
         for name in ("live_prices", "positions", "signals"):
             self[name].raise_()
         width = max(window.width(), LEFT_WIDTH * 2)
@@ -96,6 +117,78 @@ class Docks:
             [self["live_prices"], self["positions"]], [LEFT_WIDTH, width - LEFT_WIDTH], Qt.Horizontal
         )
         window.resizeDocks([self["positions"], self["signals"]], [100, 100], Qt.Vertical)
+        self["chart"].hide()
+        self._merged = False
+        if self._chart_open:
+            self._chart_open = False
+            self.open_chart()
+
+    def open_chart(self) -> None:
+        """Show the chart. Three rows would be too low, so what is below it becomes one row of tabs."""
+        chart = self["chart"]
+        if not self._chart_open or chart.isHidden():
+            self._chart_open = True
+            chart.show()
+            self._merge()
+        chart.raise_()
+
+    def close_chart(self) -> None:
+        """Hide the chart and give its room back."""
+        if self._chart_open:
+            self._chart_open = False
+            self["chart"].hide()
+            self._split()
+
+    def _merge(self) -> None:
+        """Put the tabs of the signals after those of the positions, unless the user has moved them."""
+        window, positions, signals = self._window, self["positions"], self["signals"]
+        lower = [signals, *window.tabifiedDockWidgets(signals)]
+        places = {window.dockWidgetArea(dock) for dock in (self["chart"], positions, signals)}
+        if len(places) == 1 and not signals.isFloating() and positions not in lower:
+            last: QDockWidget = (
+                self["trades"] if self["trades"] in window.tabifiedDockWidgets(positions) else positions
+            )
+            for dock in self._in_order(lower):
+                window.tabifyDockWidget(last, dock)
+                last = dock
+            self._merged = True
+        heights = [round(window.height() * share) for share in CHART_SHARES]
+        window.resizeDocks([self["chart"], positions], heights, Qt.Vertical)
+        positions.raise_()
+        for tabs in window.findChildren(QTabBar, "", Qt.FindDirectChildrenOnly):
+            tabs.setElideMode(Qt.ElideNone)
+
+    def _in_order(self, docks: Iterable[QDockWidget]) -> list[QDockWidget]:
+        """`docks` as they were added."""
+        wanted = set(docks)
+        return [dock for dock in self._docks.values() if dock in wanted]
+
+    def _split(self) -> None:
+        """Undo `_merge`."""
+        window, positions, signals = self._window, self["positions"], self["signals"]
+        if not self._merged:
+            return
+        self._merged = False
+        width = self["live_prices"].width()
+        tabs = window.tabifiedDockWidgets(positions)
+        upper = [self["trades"]] if self["trades"] in tabs else []
+        lower = [dock for dock in self._in_order(tabs) if dock not in upper]
+        if signals not in lower:
+            return
+        for dock in (positions, *tabs):
+            window.removeDockWidget(dock)
+        window.addDockWidget(Qt.RightDockWidgetArea, positions)
+        window.splitDockWidget(positions, signals, Qt.Vertical)
+        for first, docks in ((positions, upper), (signals, [dock for dock in lower if dock is not signals])):
+            for last, dock in pairwise([first, *docks]):
+                window.tabifyDockWidget(last, dock)
+        for dock in (positions, *tabs):
+            dock.show()
+        for dock in (positions, signals):
+            dock.raise_()
+        rest = max(window.width() - width, width)
+        window.resizeDocks([self["live_prices"], positions], [width, rest], Qt.Horizontal)
+        window.resizeDocks([positions, signals], [100, 100], Qt.Vertical)
 
     def restore(self) -> None:
         """Put everything where it was when the program ended, or into the default places."""
@@ -108,6 +201,9 @@ class Docks:
         if state is not None and not self._window.restoreState(state, STRUCTURE):
             log.info("the stored window layout is damaged or of another version; the default one is used")
             self.arrange()
+        self._chart_open = not self["chart"].isHidden()
+        together = self["signals"] in self._window.tabifiedDockWidgets(self["positions"])
+        self._merged = self._chart_open and together
 
     def _stored(self, name: str) -> QByteArray | None:
         """What was remembered under `name`, None if there is nothing usable."""

@@ -9,19 +9,20 @@ from typing import Any
 
 from PyQt5.QtCore import QEvent, QSize, Qt, QTimer, pyqtSignal
 from PyQt5.QtGui import QCloseEvent, QGuiApplication, QKeyEvent, QPaintEvent, QShowEvent
-from PyQt5.QtWidgets import QMainWindow, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import QFileDialog, QMainWindow, QVBoxLayout, QWidget
 
 from core.clock import Clock, SystemClock
 from core.commands import Command, PositionsChanged, RecordDelivery, SetInstruments, StartFeed, StopFeed
 from core.config import Config
 from core.config_file import as_config, resolve_instruments
-from core.engine.engine import StoreFactory, trades_simulation
+from core.engine.engine import StoreFactory, replays, trades_simulation
 from core.feed.budget import PROCESS_BUDGETS, BudgetRegistry
 from core.feed.live_feed import SourceFactory
 from core.i18n import set_language, tr
 from core.market_calendar import MarketCalendar
 from core.model import Delivery, FeedStatus, Instrument, Notice, PortfolioSnapshot
-from core.session import ConfigStore
+from core.replay.clock import replay_clock
+from core.session import RECORDINGS, ConfigStore
 from core.sources.registry import create_source
 from gui.data.state_manager import StateManager
 from gui.icons import icon
@@ -72,16 +73,17 @@ class MainWindow(QMainWindow):
         self._scanning = self._painted = self._closed = False
         self._said_unknown: set[str] = set()
         self._said: dict[str, str] = {}
-        self._clock = clock or SystemClock()
+        self._clock = replay_clock(clock or SystemClock())
+        self._recordings = None if data_dir is None else data_dir / RECORDINGS
         self.state = StateManager(self)
         self.worker = WebSocketWorker(
             resolve_instruments(self._config), self._config, open_store=open_store, clock=self._clock,
-            autostart=False, source_factory=source_factory, budgets=budgets,
+            autostart=False, source_factory=source_factory, budgets=budgets, recordings=self._recordings,
         )  # fmt: skip
         self.link = EngineLink(self.worker, self)
         self.desk = Desk(self._config, self.link, self._clock, self)
         self.alerts = Alerts(self._config, self, demo=demo)
-        self.settings = SettingsFlow(self._config, config_store, self)
+        self.settings = SettingsFlow(self._config, config_store, self, open_store)
         self.control_bar = ControlBar(self._config.exchange, MarketCalendar(self._config.extra_closures))
         self.money_bar = MoneyBar(self._config.exchange)
         self.notice_bar = NoticeBar()
@@ -101,6 +103,9 @@ class MainWindow(QMainWindow):
         instruments = self.desk.symbols.instruments()
         if not instruments:
             self.notice_bar.say("warning", tr("window.no_symbols"))
+            return
+        if replays(self._config) and not self._config.real_time.replay_file:
+            self._choose_recording()
             return
         limit = self._config.real_time.max_live_symbols
         if len(instruments) > limit:
@@ -153,6 +158,22 @@ class MainWindow(QMainWindow):
         self.notice_bar.say("error", str(error))
         self.alerts.error(str(error))
 
+    # --- the chart ----------------------------------------------------------------------------------
+
+    def open_chart(self, key: str = "") -> None:
+        """Show the chart of the instrument `key`, by default of the one chosen in the price list."""
+        chosen = key or self.desk.ticker.current_key()
+        if chosen:
+            self.docks.open_chart()
+            self.desk.chart.show_symbol(chosen)
+            self.desk.chart.setFocus(Qt.OtherFocusReason)
+
+    def close_chart(self) -> None:
+        """Close the chart and go back to the price list."""
+        self.desk.chart.close_chart()
+        self.docks.close_chart()
+        self.desk.ticker.setFocus(Qt.OtherFocusReason)
+
     # --- assembling ---------------------------------------------------------------------------------
 
     def _assemble(self) -> None:
@@ -176,6 +197,9 @@ class MainWindow(QMainWindow):
         self.settings.applied.connect(self._apply_config)
         self.settings.failed.connect(lambda text: self.notice_bar.say("error", text))
         self.settings.test_requested.connect(self.alerts.test)
+        desk.ticker.symbol_activated.connect(self.open_chart)
+        desk.chart.close_wanted.connect(self.close_chart)
+        self.docks["chart"].closed.connect(self.close_chart)
         desk.symbols.instruments_changed.connect(self._on_instruments)
         desk.notifications.test_requested.connect(self.alerts.test)
         self.alerts.delivered.connect(self._on_delivery)
@@ -245,10 +269,24 @@ class MainWindow(QMainWindow):
             self.link.post(SetInstruments(instruments=instruments))
         self.control_bar.set_market(config.exchange, MarketCalendar(config.extra_closures))
         self.money_bar.set_exchange(config.exchange)
-        if trades_simulation(old) != trades_simulation(config):
-            chosen = "simulation_chosen" if trades_simulation(config) else "real_chosen"
-            self.notice_bar.say("info", tr(f"window.{chosen}"))
+        if (trades_simulation(old), replays(old)) != (trades_simulation(config), replays(config)):
+            chosen = "window.simulation_chosen" if trades_simulation(config) else "window.real_chosen"
+            self.notice_bar.say("info", tr("replay.chosen" if replays(config) else chosen))
         self._every_second()
+
+    def _choose_recording(self) -> None:
+        """Ask which recording to replay; the scan starts once one is chosen."""
+        folder = str(self._recordings or Path.home())
+        dialog = QFileDialog(self, tr("replay.choose"), folder, tr("replay.file_kind"))
+        dialog.setFileMode(QFileDialog.ExistingFile)
+        dialog.setAttribute(Qt.WA_DeleteOnClose)
+        dialog.fileSelected.connect(self._replay_file)
+        dialog.open()
+
+    def _replay_file(self, path: str) -> None:
+        self.settings.choose_recording(path)
+        if self._config.real_time.replay_file:
+            self.start_scan()
 
     def _show_instruments(self, instruments: tuple[Instrument, ...]) -> None:
         self.desk.symbols.set_instruments(instruments)
@@ -316,6 +354,7 @@ class MainWindow(QMainWindow):
             self._closed = True
             self._second.stop()
             self.docks.save()
+            self.settings.end()
             self.link.post(StopFeed())  # its requests are broken off while the channels end
             self.alerts.stop()
             self.link.close()

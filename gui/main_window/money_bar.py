@@ -82,7 +82,9 @@ class MoneyBar(QWidget):
 
     def _show_connection(self) -> None:
         colours = theme.colors()
-        if self._status.state == "simulated" or self._status.active == "simulation":
+        if self._status.replay_speed:
+            colour, word = colours.simulated, tr("ticker.link_replay")
+        elif self._status.state == "simulated" or self._status.active == "simulation":
             colour, word = colours.simulated, tr("window.simulated_state")
         elif self._status.connected:
             colour, word = colours.up, tr("window.connected")

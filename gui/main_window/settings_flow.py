@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from PyQt5.QtCore import QCoreApplication, QEvent, QObject, Qt, pyqtSignal
@@ -12,13 +12,21 @@ from PyQt5.QtWidgets import QApplication, QWidget
 
 from core.commands import ApplyConfig
 from core.config import Config
+from core.engine.engine import StoreFactory
 from core.errors import SwingHunterError
 from core.i18n import language, set_language, tr
 from core.instruments import parse_instrument
 from core.model import Instrument
+from core.replay.stored import ThresholdCount
 from core.session import ConfigStore
 from gui import theme
+from gui.workers.preview_worker import PreviewWorker
 
+if TYPE_CHECKING:
+    from gui.dialogs.settings_dialog import SettingsDialog
+
+PREVIEW_WAIT_MS = 1000
+NOTHING = ThresholdCount(0, 0, ())
 log = logging.getLogger(__name__)
 
 
@@ -32,8 +40,14 @@ class SettingsFlow(QObject):
     test_requested = pyqtSignal(str)
     """A channel's name."""
 
-    def __init__(self, config: Config, store: ConfigStore | None, window: QWidget) -> None:
+    def __init__(
+        self, config: Config, store: ConfigStore | None, window: QWidget,
+        open_store: StoreFactory | None = None,
+    ) -> None:  # fmt: skip
+        """`open_store` opens the database on whose stored prices a threshold can be tried."""
         super().__init__(window)
+        self._open_store = open_store
+        self._preview: PreviewWorker | None = None
         self._config = config
         self._store = store
         self._window = window
@@ -50,7 +64,43 @@ class SettingsFlow(QObject):
         dialog.config_applied.connect(self._apply_entered)
         dialog.test_requested.connect(self.test_requested)
         self.failed.connect(dialog.show_failure)
+        dialog.preview_requested.connect(lambda wanted: self._start_preview(dialog, wanted))
+        dialog.finished.connect(lambda _code: self.cancel_preview())
         dialog.open()
+
+    def cancel_preview(self) -> None:
+        """Nobody waits for the answer any more; the thread ends within moments. Idempotent."""
+        worker, self._preview = self._preview, None
+        if worker is not None:
+            worker.cancel()
+
+    def end(self) -> None:
+        """The window closes: wait for the preview's thread, a second at most."""
+        self.cancel_preview()
+        for worker in self.findChildren(PreviewWorker):
+            worker.wait(PREVIEW_WAIT_MS)
+
+    def _start_preview(self, dialog: SettingsDialog, config: Config) -> None:
+        self.cancel_preview()
+        if self._open_store is None:
+            dialog.preview.show_count(NOTHING, 0.0)
+            return
+        worker = self._preview = PreviewWorker(config, self._open_store, self)
+        threshold = config.real_time.signal_threshold_pct
+        worker.counted.connect(lambda count: self._answer(dialog, worker, count, threshold))
+        worker.failed.connect(lambda sentence: self._refuse(dialog, worker, sentence))
+        worker.finished.connect(worker.deleteLater)
+        worker.start()
+
+    def _answer(self, dialog: SettingsDialog, worker: PreviewWorker, count: Any, threshold: float) -> None:
+        if worker is self._preview:
+            self._preview = None
+            dialog.preview.show_count(count, threshold)
+
+    def _refuse(self, dialog: SettingsDialog, worker: PreviewWorker, sentence: str) -> None:
+        if worker is self._preview:
+            self._preview = None
+            dialog.preview.show_failure(sentence)
 
     def apply(self, config: Config) -> None:
         """Save `config` and let everything work by it."""
@@ -100,6 +150,10 @@ class SettingsFlow(QObject):
             link.post(ApplyConfig(config=new))
             desk.configure(new)
             alerts.apply_config(new)
+
+    def choose_recording(self, path: str) -> None:
+        """Replay this file."""
+        self._change(real_time=msgspec.structs.replace(self._config.real_time, replay_file=path))
 
     def _change(self, **fields: Any) -> None:
         self.apply(msgspec.structs.replace(self._config, **fields))

@@ -158,6 +158,8 @@ def _confidence(signal: Signal) -> Cell:
 
 
 def _source(signal: Signal) -> Cell:
+    if signal.source == "replay":
+        return Cell(f"◇ {tr('replay.mark')}", "simulated", tip=tr("replay.signal_tip"))
     if signal.simulated:
         return Cell(f"◇ {tr('signals_view.simulated')}", "simulated", tip=tr("signals_view.simulated_tip"))
     return Cell(signal.source, "secondary")

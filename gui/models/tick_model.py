@@ -18,7 +18,7 @@ from PyQt5.QtCore import QAbstractListModel, QModelIndex, QObject, Qt
 from core.clock import Clock, SystemClock
 from core.exchanges import EXCHANGES
 from core.instruments import ascii_upper, fold
-from core.model import FreshnessChange, Instrument, Tick
+from core.model import FreshnessChange, Instrument, SourceConflict, Tick
 from gui.models.tick_row import STATE_RANK, Link, RowState, TickRow
 from gui.models.tick_text import spoken_text, tooltip_text
 
@@ -169,6 +169,12 @@ class TickModel(QAbstractListModel):
             row = self._rows.get(change.key)
             if row is not None:
                 row.age(change)
+
+    def dispute(self, conflict: SourceConflict) -> None:
+        """Say at this instrument that two sources contradict each other, or no longer do."""
+        row = self._rows.get(conflict.key)
+        if row is not None:
+            row.dispute(conflict)
 
     def set_link(self, connected: bool, *, trying: bool, simulated: bool = False) -> bool:
         """Tell what is known of the connection; True if that is news."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from core.model import Freshness, FreshnessChange, Instrument, Tick
+from core.model import Freshness, FreshnessChange, Instrument, SourceConflict, Tick
 
 
 class RowState(StrEnum):
@@ -12,13 +12,14 @@ class RowState(StrEnum):
 
     Beyond `Freshness`: UNTIMED came without a time, LOST was good until the connection went, WAITING and
     EMPTY have no price yet (with the feed at work, and resting), UNKNOWN has none because the provider knows
-    no such symbol.
+    no such symbol. DISPUTED is a price that another source contradicts.
     """
 
     LIVE = "live"
     DELAYED = "delayed"
     UNTIMED = "untimed"
     CLOSED = "closed"
+    DISPUTED = "disputed"
     SIMULATED = "simulated"
     STALE = "stale"
     LOST = "lost"
@@ -54,8 +55,9 @@ class TickRow:
     """
 
     __slots__ = (
-        "cells", "change", "delay", "dirty", "exchange", "flash_from", "flash_up", "freshness", "key", "lost",
-        "new_at", "place", "price", "received", "shown_price", "simulated", "symbol", "tick", "unknown",
+        "cells", "change", "conflict", "delay", "dirty", "exchange", "flash_from", "flash_up", "freshness",
+        "key", "lost", "new_at", "place", "price", "received", "shown_price", "simulated", "symbol", "tick",
+        "unknown",
     )  # fmt: skip
 
     def __init__(self, instrument: Instrument, place: int) -> None:
@@ -64,6 +66,7 @@ class TickRow:
         self.exchange = instrument.exchange
         self.place = place
         self.unknown = False
+        self.conflict: SourceConflict | None = None
         self.clear()
 
     def clear(self) -> None:
@@ -124,6 +127,11 @@ class TickRow:
             self.new_at = change.since
         self.dirty = True
 
+    def dispute(self, conflict: SourceConflict) -> None:
+        """Two sources tell different prices of it, or no longer do."""
+        self.conflict = None if conflict.over else conflict
+        self.dirty = True
+
     def state(self, link: Link) -> RowState:
         """What the price is worth, given the connection."""
         if self.price is None:
@@ -132,6 +140,8 @@ class TickRow:
             return RowState.WAITING if link.trying else RowState.EMPTY
         if self.simulated or (link.simulated and self.freshness is None):
             return RowState.SIMULATED
+        if self.conflict is not None:
+            return RowState.DISPUTED
         if self.freshness in (Freshness.CLOSED, Freshness.STALE):
             return RowState(self.freshness.value)
         if self.lost or link.connected is False:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from core.i18n import tr
-from core.model import Tick
+from core.model import SourceConflict, Tick
 from gui.formatting import change_text, direction, duration, exact_time, price_text, stale_text
 from gui.models.tick_row import Link, RowState, TickRow
 
@@ -29,13 +29,22 @@ def state_text(row: TickRow, state: RowState, now: float) -> str:
 
 
 def _bare_state_text(row: TickRow, state: RowState, now: float) -> str:
+    if state is RowState.DISPUTED and row.conflict is not None:
+        first, second = (price_text(row.key, price) for price in row.conflict.prices)
+        return tr("ticker.state_disputed", first=first, second=second)
     if state is RowState.STALE:
         return stale_text(now - row.new_at)
     if state is RowState.LOST:
         return tr("ticker.state_lost", duration=duration(now - row.received))
+    if state is RowState.SIMULATED and _replayed(row):
+        return tr("ticker.state_replay")
     if state is RowState.DELAYED and row.delay:
         return tr("ticker.state_delayed_by", duration=duration(row.delay))
     return tr(f"ticker.state_{state.value}")
+
+
+def _replayed(row: TickRow) -> bool:
+    return row.tick is not None and row.tick.source == "replay"
 
 
 def spoken_text(row: TickRow, link: Link, now: float) -> str:
@@ -69,8 +78,19 @@ def _tooltip_lines(row: TickRow, link: Link, now: float, opens_at: float | None)
         yield from _tick_lines(row.tick, now)
     elif row.price is not None:
         yield tr("ticker.tip_received", time=exact_time(row.received, row.exchange, now))
-    if state in _EXPLAINED:
+    if state is RowState.DISPUTED and row.conflict is not None:
+        yield from _conflict_lines(row.conflict)
+    elif state is RowState.SIMULATED and _replayed(row):
+        yield tr("ticker.tip_replay")
+    elif state in _EXPLAINED:
         yield tr(_EXPLAINED[state], key=row.key)
+
+
+def _conflict_lines(conflict: SourceConflict) -> Iterator[str]:
+    for source, price in zip(conflict.sources, conflict.prices, strict=True):
+        name = "ticker.tip_disputed_close" if conflict.of_closes else "ticker.tip_disputed_price"
+        yield tr(name, source=source, price=price_text(conflict.key, price))
+    yield tr("ticker.tip_disputed")
 
 
 def _basis_line(row: TickRow) -> str:

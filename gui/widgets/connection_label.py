@@ -16,6 +16,7 @@ _ROLES = {
     "running": "up",
     "connecting": "warning",
     "simulated": "simulated",
+    "replay": "simulated",
     "offline": "down",
     "down": "down",
 }
@@ -38,11 +39,14 @@ class ConnectionLabel(QWidget):
 
     def set_connected(self, connected: bool) -> None:
         """Take the bare yes or no; a fuller word that says the same stays."""
-        if connected != (self._state == "running"):
+        if connected != (self._state in ("running", "replay")):
             self._set("running" if connected else "down", "")
 
     def set_status(self, status: FeedStatus) -> None:
         """Take what the feed says of itself."""
+        if status.replay_speed and status.connected:
+            self._set("replay", status.active)
+            return
         self._set(status.state if f"link_{status.state}" in _KNOWN else "down", status.active)
 
     def _set(self, state: str, source: str) -> None:

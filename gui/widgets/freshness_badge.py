@@ -23,6 +23,7 @@ ROLES = {
     RowState.WAITING: "secondary",
     RowState.EMPTY: "secondary",
     RowState.UNKNOWN: "warning",
+    RowState.DISPUTED: "warning",
 }
 """The colour role of each state's mark and words."""
 
@@ -111,4 +112,5 @@ _SHAPES = {
     RowState.LOST: _crossed,
     RowState.WAITING: _dots,
     RowState.UNKNOWN: _warning,
+    RowState.DISPUTED: _warning,
 }

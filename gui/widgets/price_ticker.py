@@ -19,9 +19,10 @@ from PyQt5.QtWidgets import (
 )
 
 from core.clock import Clock
+from core.feed_text import replay_sentence
 from core.i18n import tr
 from core.market_calendar import MarketCalendar
-from core.model import FeedStatus, FreshnessChange, Instrument, Tick
+from core.model import FeedStatus, FreshnessChange, Instrument, SourceConflict, Tick
 from gui import icons, theme
 from gui.models.tick_model import KEY_ROLE, SortKey, TickModel
 from gui.widgets.connection_label import ConnectionLabel
@@ -61,6 +62,7 @@ class LivePriceTicker(QWidget):
         self._frame.timeout.connect(self._paint_frame)
         self._due = self._painted = self._sorted = 0.0
         self._order_is_old = self._told_by_feed = False
+        self._status = FeedStatus(state="stopped")
         self._ages = QTimer(self)
         self._ages.setInterval(1000)
         self._ages.timeout.connect(self._refresh_ages)
@@ -141,11 +143,17 @@ class LivePriceTicker(QWidget):
         """Tell what the feed is doing."""
         self._told_by_feed = True
         self._connection.set_status(status)
+        self._status = status
         self._relink(status.connected, trying=status.state in _TRYING, simulated=status.state == "simulated")
 
     def mark_unknown(self, key: str) -> None:
         """Say at this instrument that the provider does not know it."""
         self._model.mark_unknown(key)
+        self._changed()
+
+    def dispute(self, conflict: SourceConflict) -> None:
+        """Say at this instrument that two sources contradict each other, or no longer do."""
+        self._model.dispute(conflict)
         self._changed()
 
     def set_calendar(self, calendar: MarketCalendar) -> None:
@@ -182,6 +190,13 @@ class LivePriceTicker(QWidget):
         if index.isValid():
             self._view.setCurrentIndex(index)
 
+    def current_key(self) -> str:
+        """The instrument of the current row, or of the first one; "" if there is none."""
+        index = self._view.currentIndex()
+        if not index.isValid():
+            index = self._model.index(0, 0)
+        return str(index.data(KEY_ROLE)) if index.isValid() else ""
+
     # Frames
 
     def _changed(self) -> None:
@@ -215,6 +230,8 @@ class LivePriceTicker(QWidget):
 
     def _refresh_ages(self) -> None:
         self._view.refresh_ages()
+        if self._status.replay_speed:
+            self._show_band()
         if self._order_is_old:
             self._wake(FRAME_MS)
 
@@ -225,8 +242,11 @@ class LivePriceTicker(QWidget):
     def _show_band(self) -> None:
         model = self._model
         count = model.simulated
-        shown = count > 0 or model.link.simulated
-        if shown:
+        replayed = self._status.replay_speed > 0
+        shown = count > 0 or model.link.simulated or replayed
+        if replayed:
+            self._band.setText(replay_sentence(self._status, self._model.clock.time()))
+        elif shown:
             some = 0 < count < model.total and not model.link.simulated
             text = tr("ticker.band_some", count=count, total=model.total) if some else tr("ticker.band_all")
             if text != self._band.text():

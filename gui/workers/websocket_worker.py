@@ -10,12 +10,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from PyQt5.QtCore import QThread, pyqtSignal, pyqtSlot
 
 from core.clock import Clock, SystemClock
 from core.commands import (
+    BarsLoaded,
+    BarUpdated,
     Command,
     CommandResult,
     History,
@@ -36,7 +39,18 @@ from core.feed.live_feed import SourceFactory
 from core.feed.messages import InstrumentUnknown
 from core.i18n import tr
 from core.instruments import parse_instrument
-from core.model import FeedStatus, FreshnessChange, Instrument, Notice, PortfolioSnapshot, Quote, Signal, Tick
+from core.model import (
+    FeedStatus,
+    FreshnessChange,
+    Instrument,
+    Notice,
+    PortfolioSnapshot,
+    Quote,
+    Signal,
+    SourceConflict,
+    Tick,
+)
+from core.replay.clock import real_clock, replay_clock
 from core.signal_text import reason
 from core.sources.registry import create_source
 from core.storage.base import Store
@@ -51,7 +65,8 @@ LAST_WORD = 0.25
 """Seconds at most for which the end waits, so that the latest prices come out and not too soon either."""
 FORWARDED = (
     Signal, PortfolioSnapshot, FeedStatus, Notice, PositionsChanged, TradesChanged, History, CommandResult,
-    InstrumentsChanged, InstrumentUnknown,
+    InstrumentsChanged, InstrumentUnknown, BarsLoaded, BarUpdated,
+    SourceConflict,
 )  # fmt: skip
 """Events that reach the window one by one through `core_event`."""
 
@@ -105,15 +120,18 @@ class WebSocketWorker(QThread):
         autostart: bool = True,
         source_factory: SourceFactory = create_source,
         budgets: BudgetRegistry = PROCESS_BUDGETS,
+        recordings: Path | None = None,
     ) -> None:
         super().__init__()
         self._config = _as_config(config)
         self._instruments = tuple(_as_instrument(symbol, self._config.exchange) for symbol in symbols)
-        self._clock = clock or SystemClock()
+        clock = replay_clock(clock or SystemClock())
+        self._clock = real_clock(clock)
         self._autostart = autostart
         self._loop = EngineLoop(
-            self._config, open_store, self._clock, create_source=source_factory, budgets=budgets
-        )
+            self._config, open_store, clock, create_source=source_factory, budgets=budgets,
+            recordings=recordings,
+        )  # fmt: skip
         self._ended: threading.Event | None = None
         """Set when the last `run` that has begun ends."""
         self._thread_id = 0
@@ -222,11 +240,12 @@ class WebSocketWorker(QThread):
 
     def _process_tick(self, quote: Quote) -> None:
         """The order of work for one quote, as `Engine.on_quote`, step by step."""
-        tick = self._loop.engine.prices.vet(quote)
+        tick = self._loop.engine.vet(quote)
         if tick is None:
             return
         self._check_signal(tick)
         self._update_portfolio_pnl(tick)
+        self._loop.engine.keep_bar(quote, tick)
         self._loop.bus.publish(tick)
 
     def _check_signal(self, tick: Tick) -> None:

@@ -95,10 +95,10 @@ class Market:
         return Bar(stamp, listing.prev_close, max(price, listing.prev_close) * 1.01,
                    min(price, listing.prev_close) * 0.99, price, 1_000_000.0)  # fmt: skip
 
-    def minute_bars(self, key: str, count: int) -> list[Bar]:
-        """The last `count` 1-minute bars, the newest of the minute of the last trade."""
+    def minute_bars(self, key: str, count: int, seconds: int = 60) -> list[Bar]:
+        """The last `count` bars of `seconds`, the newest of the time of the last trade."""
         listing, now = self.listings[key], self.now()
-        end = (now if listing.stamp is None else listing.stamp) // 60 * 60
+        end = (now if listing.stamp is None else listing.stamp) // seconds * seconds
         if listing.replay is not None:
             index = listing.replay.index(now)
             told = listing.replay.bars[max(0, index + 1 - count) : index + 1]
@@ -107,8 +107,8 @@ class Market:
             told = [
                 Bar(0, price * 0.999, price * 1.001, price * 0.998, price, 1000.0 + i) for i in range(count)
             ]
-        first = end - 60 * (len(told) - 1)
-        return [bar._replace(stamp=first + 60 * i) for i, bar in enumerate(told)]
+        first = end - seconds * (len(told) - 1)
+        return [bar._replace(stamp=first + seconds * i) for i, bar in enumerate(told)]
 
     def daily_bars(self, key: str, count: int) -> list[Bar]:
         """The last `count` sessions, today's (unfinished or not) included once it has opened."""

@@ -1,4 +1,4 @@
-"""TradingView's chart protocol over a WebSocket, with scripted prices and faults."""
+"""TradingView over a WebSocket, with scripted prices and faults: charts, and quotes too if it `pushes`."""
 
 from __future__ import annotations
 
@@ -14,32 +14,16 @@ from typing import Any
 
 from tests.loopback.faults import GARBAGE, HTML_PAGE, RETRY_AFTER, WRONG_PRICE, Fault
 from tests.loopback.market import Bar, Market
+from tests.loopback.quote_session import QuoteDesk, QuoteLine, call, websocket_frame
 from tests.loopback.server import Request, StreamServer
 
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 PATH = "/socket.io/websocket"
+LENGTHS = {"1": 60, "5": 300, "15": 900, "1H": 3600}
 TEXT, CLOSE, PING = 1, 8, 9
 FRAME = re.compile(r"~m~(\d+)~m~")
 STATUS = {Fault.HTTP_403: 403, Fault.HTTP_429: 429, Fault.HTTP_500: 500, Fault.HTML: 200}
 SYMBOL_ERRORS = (Fault.SYMBOL_ERROR_THEN_SILENCE, Fault.SYMBOL_ERROR_THEN_HEARTBEATS)
-
-
-def call(name: str, *params: Any) -> str:
-    """A protocol message as one frame."""
-    text = json.dumps({"m": name, "p": params}, separators=(",", ":"))
-    return f"~m~{len(text)}~m~{text}"
-
-
-def websocket_frame(data: bytes, opcode: int = TEXT) -> bytes:
-    """One unmasked, final WebSocket frame."""
-    size = len(data)
-    if size < 126:
-        head = bytes((0x80 | opcode, size))
-    elif size < 65536:
-        head = bytes((0x80 | opcode, 126)) + size.to_bytes(2, "big")
-    else:
-        head = bytes((0x80 | opcode, 127)) + size.to_bytes(8, "big")
-    return head + data
 
 
 async def read_messages(reader: asyncio.StreamReader) -> AsyncIterator[tuple[int, bytes]]:
@@ -64,7 +48,18 @@ class TradingViewServer(StreamServer):
         self.declared_mode: str | None = None
         self.decoy = False
         """Whether something that looks like bars comes before the bars."""
+        self.pushes = False
+        """Whether quote sessions are served; without, only charts are."""
+        self.quotes = QuoteDesk(self)
         super().__init__(market, tls)
+
+    def set_price(
+        self, key: str, price: float, prev_close: float | None = None, *, stamp: float | None = None
+    ) -> None:
+        """See `Market.set_price`; whoever has subscribed hears of it."""
+        super().set_price(key, price, prev_close, stamp=stamp)
+        if self.pushes:
+            self.quotes.tell(key)
 
     @property
     def endpoint(self) -> str:
@@ -91,9 +86,12 @@ class TradingViewServer(StreamServer):
         if fault is Fault.GARBAGE:
             writer.write(GARBAGE)
         beats = asyncio.ensure_future(self._beat(writer, self.heartbeat_seconds))
+        line = QuoteLine(writer, request)
+        self.quotes.lines.append(line)
         try:
-            await self._converse(reader, writer, request)
+            await self._converse(reader, writer, request, line)
         finally:
+            self.quotes.lines.remove(line)
             beats.cancel()
             await asyncio.gather(beats, return_exceptions=True)
 
@@ -106,7 +104,7 @@ class TradingViewServer(StreamServer):
             writer.write(websocket_frame(f"~m~{len(text)}~m~{text}".encode()))
 
     async def _converse(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Request
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Request, line: QuoteLine
     ) -> None:
         hello = json.dumps({"session_id": "<0.1.2>_loopback", "protocol": "json", "javastudies": "3.66"})
         if self._fault not in (Fault.SILENCE, Fault.DRIBBLE):
@@ -120,9 +118,13 @@ class TradingViewServer(StreamServer):
             text = data.decode()
             for match in FRAME.finditer(text):
                 payload = text[match.end() : match.end() + int(match[1])]
-                if not payload.startswith("~h~"):
-                    content = json.loads(payload)
-                    await self._obey(content["m"], content["p"], writer, request)
+                if payload.startswith("~h~"):
+                    self.quotes.echoes.append(payload)
+                    continue
+                content = json.loads(payload)
+                if self.pushes and self.quotes.obey(content["m"], content["p"], line):
+                    continue
+                await self._obey(content["m"], content["p"], writer, request)
 
     async def _obey(self, name: str, params: Any, writer: asyncio.StreamWriter, request: Request) -> None:
         if name == "quote_add_symbols" and not all(isinstance(param, str) for param in params):
@@ -207,8 +209,8 @@ class TradingViewServer(StreamServer):
         return text
 
     def _bars(self, key: str, interval: str, count: int) -> list[Bar]:
-        make = self.market.minute_bars if interval == "1" else self.market.daily_bars
-        bars = make(key, count)
+        seconds = LENGTHS.get(interval)
+        bars = self.market.minute_bars(key, count, seconds) if seconds else self.market.daily_bars(key, count)
         match self._fault:
             case Fault.WRONG_SYMBOL:
                 return [Bar(bar.stamp, *(WRONG_PRICE,) * 4, bar.volume) for bar in bars]

@@ -23,6 +23,7 @@ CRUMB = "l00pback.Crumb"
 STATUS = {Fault.HTTP_403: 403, Fault.HTTP_429: 429, Fault.HTTP_500: 500, Fault.HTML: 200}
 SYMBOL_ERRORS = (Fault.SYMBOL_ERROR_THEN_SILENCE, Fault.SYMBOL_ERROR_THEN_HEARTBEATS)
 ALWAYS_LISTED = "NYSE:SPY"
+LENGTHS = {"1m": 60, "5m": 300, "15m": 900, "1h": 3600}
 ZONE_NAMES = {"BIST": "Europe/Istanbul", "CRYPTO": "UTC"}
 
 
@@ -161,8 +162,8 @@ class YahooServer(StreamServer):
             error = {"code": "Not Found", "description": "No data found, symbol may be delisted"}
             await self._send(writer, 404, json.dumps({"chart": {"result": None, "error": error}}).encode())
             return
-        daily = query.get("interval") == "1d"
-        bars = self.market.daily_bars(key, 22) if daily else self.market.minute_bars(key, 30)
+        seconds = LENGTHS.get(query.get("interval", ""))
+        bars = self.market.minute_bars(key, 30, seconds) if seconds else self.market.daily_bars(key, 22)
         body = json.dumps({"chart": {"result": [self._chart(key, symbol, self._bent(bars))], "error": None}})
         await self._send(writer, 200, self._spoilt(body), self._fault)
 

@@ -1,0 +1,71 @@
+"""What the chart draws beside bars: arrows for signals and trades, lines for positions and the last close."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from core.i18n import format_number, format_percent, tr
+from core.model import ClosedTrade, Position, Side, Signal
+from core.price_rules import format_price
+from gui.chart.overlays import Level
+from gui.chart.view_state import Marker
+
+
+def signal_markers(signals: Iterable[Signal], key: str) -> Iterator[Marker]:
+    """An arrow per signal of `key`."""
+    for signal in signals:
+        if signal.key == key:
+            buys = signal.side is Side.BUY
+            text = tr(
+                "chart.mark_signal", side=tr("chart.buy" if buys else "chart.sell"),
+                price=format_price(key, signal.price), change=format_percent(signal.change_pct),
+            )  # fmt: skip
+            if signal.simulated:
+                text = f"{text} ({tr('chart.simulated')})"
+            yield Marker(signal.timestamp, buys, False, text)
+
+
+def position_markers(positions: Iterable[Position], key: str) -> Iterator[Marker]:
+    """An arrow where each open position of `key` was entered."""
+    for position in positions:
+        if position.key == key:
+            yield _trade_marker(
+                position.opened_at, position.quantity > 0, key, float(position.entry_price), position.quantity
+            )
+
+
+def trade_markers(trades: Iterable[ClosedTrade], key: str) -> Iterator[Marker]:
+    """Two arrows per closed trade of `key`: in and out."""
+    for trade in trades:
+        if f"{trade.exchange}:{trade.symbol}" == key:
+            bought = trade.quantity > 0
+            yield _trade_marker(trade.opened_at, bought, key, float(trade.entry_price), trade.quantity)
+            yield _trade_marker(trade.closed_at, not bought, key, float(trade.exit_price), trade.quantity)
+
+
+def _trade_marker(stamp: float, buys: bool, key: str, price: float, quantity: object) -> Marker:
+    text = tr(
+        "chart.mark_bought" if buys else "chart.mark_sold",
+        quantity=_amount(quantity),
+        price=format_price(key, price),
+    )
+    return Marker(stamp, buys, True, text)
+
+
+def position_levels(positions: Iterable[Position], key: str) -> Iterator[Level]:
+    """The lines of the open positions of `key`."""
+    for position in positions:
+        if position.key != key:
+            continue
+        side = "chart.entry_long" if position.quantity > 0 else "chart.entry_short"
+        label = tr(side, quantity=_amount(position.quantity))
+        yield Level(float(position.entry_price), "accent_text", label)
+        if position.stop is not None:
+            yield Level(float(position.stop), "down", tr("chart.stop"))
+        if position.target is not None:
+            yield Level(float(position.target), "up", tr("chart.target"))
+
+
+def _amount(quantity: object) -> str:
+    value = abs(float(str(quantity)))
+    return format_number(value, 0 if value == int(value) else 4)

@@ -1,0 +1,133 @@
+"""The row above a chart: what it shows, what the price is worth, time frames and switches."""
+
+from __future__ import annotations
+
+from PyQt5.QtCore import QEvent, Qt, pyqtSignal
+from PyQt5.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
+
+from core.i18n import tr
+from core.model import Instrument
+from gui import theme
+from gui.icons import icon
+from gui.widgets.panel_tools import ICON
+
+FRAMES = {60: "1m", 300: "5m", 900: "15m", 3600: "1h", 86_400: "1d"}
+"""The time frames in seconds, with their names in the catalogue."""
+SWITCHES = ("ema", "rsi", "volume")
+
+
+class ChartHeader(QWidget):
+    """Emits what the user asks for; shows what it is told."""
+
+    frame_chosen = pyqtSignal(int)
+    switched = pyqtSignal(str, bool)
+    export_clicked = pyqtSignal()
+    close_clicked = pyqtSignal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._symbol, self._price, self._state = QLabel(self), QLabel(self), QLabel(self)
+        self._symbol.setProperty("role", "title")
+        self._price.setTextFormat(Qt.RichText)
+        self._state.setTextFormat(Qt.RichText)
+        self._state.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Preferred)
+        self.frames: dict[int, QToolButton] = {}
+        self.switches: dict[str, QToolButton] = {}
+        self._group = QButtonGroup(self)
+        self._group.setExclusive(True)
+        self._lay_out()
+        self.retranslate()
+
+    def _lay_out(self) -> None:
+        row = QHBoxLayout(self)
+        row.setContentsMargins(10, 4, 6, 4)
+        row.setSpacing(4)
+        row.addWidget(self._symbol)
+        row.addSpacing(6)
+        row.addWidget(self._price)
+        row.addSpacing(6)
+        row.addWidget(self._state, 1)
+        for seconds in FRAMES:
+            button = self.frames[seconds] = self._button(checkable=True)
+            button.clicked.connect(lambda _checked=False, seconds=seconds: self.frame_chosen.emit(seconds))
+            self._group.addButton(button)
+            row.addWidget(button)
+        row.addWidget(_line(self))
+        for name in SWITCHES:
+            button = self.switches[name] = self._button(checkable=True)
+            button.setChecked(True)
+            button.toggled.connect(lambda on, name=name: self.switched.emit(name, on))
+            row.addWidget(button)
+        row.addWidget(_line(self))
+        self.export_button = self._button("save")
+        self.export_button.clicked.connect(self.export_clicked)
+        self.close_button = self._button("close")
+        self.close_button.clicked.connect(self.close_clicked)
+        row.addWidget(self.export_button)
+        row.addWidget(self.close_button)
+
+    def _button(self, picture: str = "", *, checkable: bool = False) -> QToolButton:
+        button = QToolButton(self)
+        button.setAutoRaise(True)
+        button.setCheckable(checkable)
+        button.setFocusPolicy(Qt.TabFocus)
+        if picture:
+            button.setIcon(icon(picture))
+            button.setIconSize(ICON)
+        else:
+            button.setProperty("role", "frame")
+        return button
+
+    def set_symbol(self, key: str) -> None:
+        """Name the instrument."""
+        instrument = Instrument.from_key(key)
+        self._symbol.setText(instrument.symbol)
+        self._symbol.setToolTip(f"{instrument.symbol} · {instrument.exchange}")
+
+    def set_frame(self, seconds: int) -> None:
+        """Mark the time frame in use."""
+        self.frames[seconds].setChecked(True)
+
+    def set_price(self, price: str, change: str, role: str, state: str, state_role: str) -> None:
+        """The last price with its change, and a word on what it is worth."""
+        colors = theme.colors()
+        color = getattr(colors, role)
+        html = f'<b>{price}</b> <span style="color:{color}">{change}</span>' if price else ""
+        said = f'<span style="color:{getattr(colors, state_role)}">●</span> {state}' if state else ""
+        for label, text in ((self._price, html), (self._state, said)):
+            if label.text() != text:
+                label.setText(text)
+        self._state.setToolTip(state)
+
+    def texts(self) -> tuple[str, str, str]:
+        """Symbol, price with change, and state, as rich text."""
+        return self._symbol.text(), self._price.text(), self._state.text()
+
+    def retranslate(self) -> None:
+        """Speak the language in use."""
+        for number, (seconds, button) in enumerate(self.frames.items(), start=1):
+            name = FRAMES[seconds]
+            button.setText(tr(f"chart.frame_{name}"))
+            button.setToolTip(f"{tr(f'chart.frame_{name}_tip')} ({number})")
+            button.setAccessibleName(tr(f"chart.frame_{name}_tip"))
+        for name, button in self.switches.items():
+            button.setText(tr(f"chart.switch_{name}"))
+            button.setToolTip(tr(f"chart.switch_{name}_tip"))
+            button.setAccessibleName(tr(f"chart.switch_{name}_tip"))
+        for button, key in ((self.export_button, "chart.export"), (self.close_button, "chart.close")):
+            button.setToolTip(tr(key))
+            button.setAccessibleName(tr(key))
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Follow the language."""
+        super().changeEvent(event)
+        if event.type() == QEvent.LanguageChange:
+            self.retranslate()
+
+
+def _line(parent: QWidget) -> QWidget:
+    line = QWidget(parent)
+    line.setFixedSize(1, 16)
+    line.setObjectName("barLine")
+    line.setAttribute(Qt.WA_StyledBackground)
+    return line

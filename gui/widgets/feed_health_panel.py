@@ -1,0 +1,114 @@
+"""How each price source fares: a table, and below it the last 24 hours as a strip per source."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from PyQt5.QtCore import QEvent, QRectF, QSize, Qt
+from PyQt5.QtGui import QColor, QPainter, QPaintEvent
+from PyQt5.QtWidgets import QVBoxLayout, QWidget
+
+from core.i18n import tr
+from core.model import FeedStatus
+from gui import theme
+from gui.models.feed_model import DAY, TINTS, FeedModel
+from gui.widgets.empty_state import EmptyState, TableOrEmpty
+from gui.widgets.table_tools import TableView
+
+LINE_HEIGHT = 16
+NAME_WIDTH = 90
+
+
+class DayStrip(QWidget):
+    """What state each source was in, from 24 hours ago on the left to now on the right."""
+
+    def __init__(self, model: FeedModel, now: Callable[[], float], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._model = model
+        self._now = now
+
+    def sizeHint(self) -> QSize:
+        """See Qt."""
+        return QSize(200, LINE_HEIGHT * (len(self._model.changes) + 1))
+
+    def minimumSizeHint(self) -> QSize:
+        """See Qt."""
+        return self.sizeHint()
+
+    def pieces(self, name: str) -> list[tuple[float, float, str]]:
+        """The source's states as (from, to, state), in shares of the day."""
+        now = self._now()
+        changes = self._model.changes.get(name, [])
+        ends = [when for when, _ in changes[1:]] + [now]
+        shares = [
+            (max(0.0, 1 - (now - began) / DAY), 1 - (now - ended) / DAY, state)
+            for (began, state), ended in zip(changes, ends, strict=True)
+        ]
+        return [piece for piece in shares if piece[1] >= 0.0]
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """See Qt."""
+        painter, colors = QPainter(self), theme.colors()
+        width = max(1, self.width() - NAME_WIDTH)
+        for row, name in enumerate(self._model.changes):
+            top = row * LINE_HEIGHT
+            painter.setPen(QColor(colors.secondary))
+            painter.drawText(QRectF(4, top, NAME_WIDTH - 8, LINE_HEIGHT), Qt.AlignVCenter, name)
+            painter.fillRect(QRectF(NAME_WIDTH, top + 4, width, LINE_HEIGHT - 8), QColor(colors.panel))
+            for began, ended, state in self.pieces(name):
+                color = QColor(getattr(colors, TINTS.get(state, "line")))
+                length = max(1.0, (ended - began) * width)
+                painter.fillRect(QRectF(NAME_WIDTH + began * width, top + 4, length, LINE_HEIGHT - 8), color)
+        self._paint_hours(painter, width)
+        painter.end()
+
+    def _paint_hours(self, painter: QPainter, width: int) -> None:
+        painter.setPen(QColor(theme.colors().secondary))
+        top = LINE_HEIGHT * len(self._model.changes)
+        for back in (24, 18, 12, 6):
+            left = NAME_WIDTH + width * (1 - back / 24)
+            text = datetime.fromtimestamp(self._now() - back * 3600).strftime("%H:%M")
+            painter.drawText(QRectF(left, top, 60, LINE_HEIGHT), Qt.AlignVCenter, text)
+
+
+class FeedHealthPanel(QWidget):
+    """The sources' table and their day."""
+
+    def __init__(self, parent: QWidget | None = None, *, now: Callable[[], float] = time.time) -> None:
+        super().__init__(parent)
+        self.model = FeedModel(self, now=now)
+        self.table = TableView(self.model, "feed")
+        self.strip = DayStrip(self.model, now, self)
+        empty = EmptyState("history", "health.empty_title", "health.empty_text")
+        self._stack = TableOrEmpty(self.table, empty, self)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self._stack, 1)
+        column.addWidget(self.strip)
+        self.setFocusProxy(self.table)
+        self._stack.show_table(False)
+        self.retranslate()
+
+    def set_status(self, status: FeedStatus) -> None:
+        """Show how the feed fares now."""
+        known = len(self.model.changes)
+        self.model.set_status(status)
+        self._stack.show_table(status.state != "stopped")
+        if len(self.model.changes) != known:
+            self.strip.updateGeometry()
+        self.strip.update()
+
+    def retranslate(self) -> None:
+        """Speak the language in use."""
+        self.table.setAccessibleName(tr("health.name"))
+        self.strip.setAccessibleName(tr("health.strip"))
+        self.strip.setToolTip(tr("health.strip"))
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Follow the language."""
+        super().changeEvent(event)
+        if event.type() == QEvent.LanguageChange:
+            self.retranslate()

@@ -157,7 +157,7 @@ def test_one_source_down_is_covered_by_the_other(
     window = open_window(qtbot, clock, tradingview_server, yahoo_server)
     window.start_scan()
     wait(qtbot, lambda: states(window) == {RowState.LIVE}, PATIENCE)
-    wait(qtbot, lambda: window.control_bar.feed_text().endswith("(tvdatafeed fails)"), PATIENCE)
+    wait(qtbot, lambda: window.control_bar.feed_text().endswith("tvdatafeed fails)"), PATIENCE)
     tradingview_server.fault(None)
 
 

@@ -204,4 +204,4 @@ def test_a_flood_is_taken_in_pieces(server, client):
     client.until(lambda: client.last(AAPL))
     for step in range(2500):
         server.say(pricing("AAPL", price=100.0 + step, time=int(time.time() * 1000)))
-    client.until(lambda: client.last(AAPL).price == 2599.0)
+    client.until(lambda: client.last(AAPL).price == 2599.0, seconds=40.0)

@@ -229,8 +229,9 @@ class MainWindow(QMainWindow):
         if notice.key == "engine.text":  # the engine's last words
             sentence = tr("window.engine_down", error=sentence)
         self._said[notice.key] = sentence
-        if notice.key == "engine.stored_again":
-            self._withdraw("engine.not_stored")
+        domain, _, name = notice.key.partition(".")
+        if name == "stored_again":
+            self._withdraw(f"{domain}.not_stored")
         if notice.level == "error":
             self.on_ws_error_occurred(sentence)
         else:

@@ -141,8 +141,9 @@ class YahooPush:
         heard = False
         unknown, self._insane = tuple(self._insane), []
         with contextlib.suppress(queue.Empty):
-            content = line.heard.get(timeout=timeout)
-            for _ in range(MOST_MESSAGES):
+            for number in range(MOST_MESSAGES):
+                # Nothing is ever put back: it would stand behind what came later.
+                content = line.heard.get(timeout=timeout) if number == 0 else line.heard.get_nowait()
                 if content is None:
                     if quotes:
                         line.heard.put(None)
@@ -154,9 +155,6 @@ class YahooPush:
                 quote = self._quote(content)
                 if quote is not None:
                     quotes.append(quote)
-                content = line.heard.get_nowait()
-            else:
-                line.heard.put(content)
         return Received(quotes=tuple(quotes), heard=heard, unknown=unknown)
 
     def disconnect(self) -> None:

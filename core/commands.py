@@ -41,6 +41,12 @@ class StopFeed(Command, frozen=True, kw_only=True):
     """Stop the live feed (does nothing while it rests)."""
 
 
+class LookAt(Command, frozen=True, kw_only=True):
+    """These instruments are on the screen: where prices must be asked for, they come first."""
+
+    keys: frozenset[str]
+
+
 class ApplyConfig(Command, frozen=True, kw_only=True):
     """Work by another configuration from now on; the feed restarts if it runs and its part changed."""
 

@@ -316,8 +316,8 @@ class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One source as the feed sees it.
 
     `state` is "idle", "connecting", "ok", "failing" or "blocked" (rate limited); `next_try` and
-    `connected_since` are Unix times. A source that pushes also tells how often it had to connect again, and
-    how many prices a second it delivers (`rate`).
+    `connected_since` are Unix times; `requests` of `budget` went to its provider in the last minute. A source
+    that pushes also tells how often it had to connect again, and its prices per second (`rate`).
     """
 
     name: str
@@ -326,6 +326,7 @@ class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
     next_try: float | None = None
     lag: float | None = None
     requests: int = 0
+    budget: int = 0
     failures: int = 0
     push: bool = False
     connected_since: float | None = None

@@ -21,7 +21,7 @@ from core.feed.messages import InstrumentUnknown, SourceLost
 from core.feed.push_runner import PushRunner, _watchdog
 from core.model import FeedStatus, Instrument, Quote, SourceStatus
 from core.sources.push_base import Received
-from tests.scripted import AAPL, ASELS, THYAO, WEDNESDAY, ScriptedSource, Sink, WaitingClock, quote
+from tests.scripted import AAPL, ASELS, BTC, THYAO, WEDNESDAY, ScriptedSource, Sink, WaitingClock, quote
 
 
 class ScriptedPush:
@@ -185,6 +185,16 @@ def test_only_the_silent_symbol_is_polled(station):
     station.until(lambda: len(station.asked("one")) > counts["one"] + 4)
     assert set(station.asked("one")[counts["one"] + 1 :]) == {("THYAO",)}
     assert set(station.asked("batch")[counts["batch"] + 1 :]) <= {("THYAO",), ("ASELS", "THYAO", "AAPL")}
+
+
+def test_what_is_on_the_screen_is_asked_for_first_but_nobody_waits_for_ever(station):
+    station.feed.prefer(frozenset({THYAO.key}))
+    station.push.chatty = lambda key: False
+    station.start(ASELS, AAPL, BTC, THYAO)
+    station.until(lambda: len(station.asked("one")) > 16)
+    asked = [symbols[0] for symbols in station.asked("one")]
+    assert 0.4 <= asked.count("THYAO") / len(asked) <= 0.7
+    assert set(asked) == {"ASELS", "AAPL", "BTC", "THYAO"}
 
 
 def test_a_broken_connection_is_told_polled_for_and_made_again(station):

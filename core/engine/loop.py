@@ -16,6 +16,7 @@ from core.commands import (
     ApplyConfig,
     Command,
     CommandResult,
+    LookAt,
     SetInstruments,
     StartFeed,
     StopFeed,
@@ -76,6 +77,7 @@ class EngineLoop:
         own_sources = create_source is not registry.create_source
         self._create_push = create_push or (None if own_sources else registry.create_push)
         self._stop_event = threading.Event()
+        self._on_screen: frozenset[str] = frozenset()
         self._engine: Engine | None = None
         self._feed: LiveFeed | ReplayFeed | None = None
         self._live: LiveFeed | None = None
@@ -238,16 +240,26 @@ class EngineLoop:
             self.bus.publish(Notice("error", "engine.internal", {"error": error}))
         self.bus.publish(CommandResult(command_id=command.id, error=error))
 
+    def _prefer(self) -> None:
+        """Ask first for what is held and for what is on the screen."""
+        assert self._live is not None
+        self._live.prefer(self._on_screen.union(self.engine.portfolio.keys))
+
     def _execute(self, command: Command) -> None:
         assert self._feed is not None
         assert self._ledger is not None
         if self._ledger.handles(command):
             self._ledger.execute(command)
             self._feed.watch(self.engine.priced())
+            self._prefer()
+        elif isinstance(command, LookAt):
+            self._on_screen = command.keys
+            self._prefer()
         elif isinstance(command, SetInstruments):
             self._watch(command.instruments)
             self._feed.watch(self.engine.priced())
         elif isinstance(command, StartFeed):
+            self._prefer()
             self._feed.start(self.engine.config, self.engine.priced())
         elif isinstance(command, WatchBars):
             self.engine.bars.watch(command.key, command.seconds)

@@ -53,6 +53,8 @@ class FeedBoard:
         self._last_real = clock.monotonic()
         self._real_quotes: dict[str, Quote] = {}
         self._stopped = False
+        self.preferred: frozenset[str] = frozenset()
+        """Whom to ask for first: what is held and what is on the screen. Replaced whole, never changed."""
         self._last_status: FeedStatus | None = None
 
     def add_source(self, name: str, budget: RequestBudget) -> None:

@@ -53,6 +53,7 @@ class LiveFeed:
         """Asks for bars of the past while the feed runs."""
         self._board: FeedBoard | None = None
         self._runners: list[Runner] = []
+        self._preferred: frozenset[str] = frozenset()
         self._watched: tuple[Instrument, ...] = ()
         self._most = 0
         self._next_look = 0.0
@@ -78,11 +79,18 @@ class LiveFeed:
         self._most = config.real_time.max_live_symbols
         self._watched = self._first(instruments)
         self._runners = self._make_runners(pushed, names, config, board)
+        board.preferred = self._preferred
         self._board = board
         board.publish()
         for runner in self._runners:
             runner.start()
         self.history.start(history_sources(config, self._auto_order(config)), config)
+
+    def prefer(self, keys: frozenset[str]) -> None:
+        """Where prices must be asked for, ask for these first."""
+        self._preferred = keys
+        if self._board is not None:
+            self._board.preferred = keys
 
     def watch(self, instruments: Sequence[Instrument]) -> None:
         """Ask for these instruments from now on, new ones first; the threads go on."""

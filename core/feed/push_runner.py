@@ -229,7 +229,7 @@ class PushRunner(threading.Thread):
         self._board.report(SourceStatus(
             name=self._source.name, state=state, last_error=error, next_try=next_try,
             lag=None if self._lag is None else round(self._lag, 1), requests=self._budget.used(),
-            failures=self._failures, push=True, connected_since=self._since,
+            budget=self._budget.per_minute(), failures=self._failures, push=True, connected_since=self._since,
             reconnects=max(0, self._connections - 1), rate=rate,
         ))  # fmt: skip
 

@@ -144,7 +144,14 @@ class SourceRunner(threading.Thread):
             silent = list(self._queue)
         if len(silent) == len(self._queue):
             self._next_check = self._clock.monotonic() + CROSS_CHECK_EVERY
-        return silent[:size]
+        return self._most_wanted(silent)[:size]
+
+    def _most_wanted(self, silent: list[Instrument]) -> list[Instrument]:
+        """What is held or on the screen first, at every other request, so that nobody waits for ever."""
+        preferred = self._board.preferred
+        if self._requests % 2:
+            return silent
+        return sorted(silent, key=lambda instrument: instrument.key not in preferred)
 
     def _move_behind(self, batch: Sequence[Instrument]) -> None:
         """It is the others' turn next."""
@@ -268,7 +275,7 @@ class SourceRunner(threading.Thread):
         self._board.report(SourceStatus(
             name=self._source.name, state=state, last_error=error, next_try=next_try,
             lag=None if self._lag is None else round(self._lag, 1), requests=self._budget.used(),
-            failures=self._failures,
+            budget=self._budget.per_minute(), failures=self._failures,
         ))  # fmt: skip
 
     def _pause(self, seconds: float) -> None:

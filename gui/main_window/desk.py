@@ -14,6 +14,7 @@ from core.commands import (
     EditPosition,
     History,
     ImportPositions,
+    LookAt,
     OpenPosition,
     PositionsChanged,
     TradesChanged,
@@ -47,6 +48,7 @@ class Desk(QObject):
     def __init__(self, config: Config, link: EngineLink, clock: Clock, parent: QObject) -> None:
         super().__init__(parent)
         self._link = link
+        self._seen: frozenset[str] = frozenset()
         self.ticker = LivePriceTicker(default_exchange=config.exchange, clock=clock)
         self.chart = ChartHost(self.ticker.model(), clock)
         self.symbols = SymbolsPanel(default_exchange=config.exchange)
@@ -117,6 +119,13 @@ class Desk(QObject):
                 ClosePosition(position_id=number, price=price, quantity=quantity)
             )
         )
+
+    def tell_what_is_seen(self) -> None:
+        """Let the engine know what is on the screen, so that its prices are asked for first."""
+        seen = self.ticker.visible_keys()
+        if seen != self._seen:
+            self._seen = seen
+            self._link.post(LookAt(keys=seen))
 
     def _on_frame(self, frame: Frame) -> None:
         if frame.ticks:

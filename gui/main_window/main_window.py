@@ -300,6 +300,8 @@ class MainWindow(QMainWindow):
     def _every_second(self) -> None:
         self.control_bar.refresh(self._clock.time())
         self.money_bar.refresh()
+        if self._scanning:
+            self.desk.tell_what_is_seen()
 
     def retranslate(self) -> None:
         """Speak the language in use."""

@@ -61,7 +61,7 @@ class FeedModel(RowModel):
             figure("rate", _rate, lambda s: s.rate, "1,234.5"),
             figure("lag", _lag, lambda s: s.lag, "15 min"),
             figure("reconnects", _reconnects, lambda s: s.reconnects, "123"),
-            figure("requests", lambda s: Cell(format_number(s.requests, 0)), lambda s: s.requests, "12"),
+            figure("requests", lambda s: Cell(_requests(s)), lambda s: s.requests, "12 / 20"),
             Column(
                 "error", "health.error", self._error, lambda s: self._errors.get(s.name), "x" * 30, elide=True
             ),
@@ -91,3 +91,9 @@ def _lag(status: SourceStatus) -> Cell:
 
 def _reconnects(status: SourceStatus) -> Cell:
     return Cell(format_number(status.reconnects, 0)) if status.push else Cell(NOTHING, "secondary")
+
+
+def _requests(source: SourceStatus) -> str:
+    """How many requests were made in the last minute, of how many."""
+    used = format_number(source.requests, 0)
+    return f"{used} / {format_number(source.budget, 0)}" if source.budget else used

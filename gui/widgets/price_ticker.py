@@ -184,6 +184,12 @@ class LivePriceTicker(QWidget):
         """The list itself."""
         return self._view
 
+    def visible_keys(self) -> frozenset[str]:
+        """The instruments whose rows can be seen at the moment."""
+        if not self.isVisible():
+            return frozenset()
+        return frozenset(self._model.row_at(number).key for number in self._view.visible_rows())
+
     def select(self, key: str) -> None:
         """Make the row of this instrument the current one, if it is shown."""
         index = self._model.index_of(key)

@@ -120,11 +120,17 @@ class Engine:
         self.prices.read_clocks()
 
     def on_quote(self, quote: Quote) -> None:
-        """The order of work for one quote."""
+        """Take a quote all the way."""
+        self.process(quote, self.check_signal, self.update_portfolio)
+
+    def process(
+        self, quote: Quote, check_signal: Callable[[Tick], object], update_pnl: Callable[[Tick], object]
+    ) -> None:
+        """The order of work for one quote, in this one place; the worker passes steps of its own."""
         tick = self.vet(quote)
         if tick is not None:
-            self.check_signal(tick)
-            self.update_portfolio(tick)
+            check_signal(tick)
+            update_pnl(tick)
             self.keep_bar(quote, tick)
             self.bus.publish(tick)
 

@@ -239,14 +239,8 @@ class WebSocketWorker(QThread):
         return self._loop.inbox.take(timeout if due is None else min(timeout, due))
 
     def _process_tick(self, quote: Quote) -> None:
-        """The order of work for one quote, as `Engine.on_quote`, step by step."""
-        tick = self._loop.engine.vet(quote)
-        if tick is None:
-            return
-        self._check_signal(tick)
-        self._update_portfolio_pnl(tick)
-        self._loop.engine.keep_bar(quote, tick)
-        self._loop.bus.publish(tick)
+        """Take one quote all the way, in the engine's order, with the two steps below."""
+        self._loop.engine.process(quote, self._check_signal, self._update_portfolio_pnl)
 
     def _check_signal(self, tick: Tick) -> None:
         """Hold the tick against the signal rule."""

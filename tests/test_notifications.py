@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from PyQt5.QtWidgets import QMainWindow, QWidget
 from pytestqt.qtbot import QtBot
@@ -16,6 +17,7 @@ from core.config import Config, RealTimeConfig
 from core.config_file import as_config
 from core.errors import ConfigError, StorageError
 from core.model import Delivery
+from core.notifications.batch import LIMITS
 from core.notifications.factory import reasons_off
 from core.notifications.notifier import Notifier
 from gui.notifications.notification_manager import NotificationManager
@@ -251,7 +253,9 @@ def test_a_signal_reaches_the_window_and_the_desktop(desk: Callable[..., Desk]) 
 def test_a_storm_of_200_signals_is_one_toast_one_balloon_and_one_message(
     desk: Callable[..., Desk], api: TelegramServer
 ) -> None:
-    here = desk(config(api, on={"toast": True, "desktop": True, "telegram": True}))
+    # A busy machine may stop the sender for longer than a channel listens for more; the rest is as it ships.
+    patient = {name: msgspec.structs.replace(known, gather_quiet=1.4) for name, known in LIMITS.items()}
+    here = desk(config(api, on={"toast": True, "desktop": True, "telegram": True}), limits=patient)
     slowest = 0.0
     for number in range(200):
         started = time.perf_counter()

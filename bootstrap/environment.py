@@ -17,7 +17,7 @@ REQUIREMENTS = {
     PROGRAM: ("requirements.txt", "constraints.txt"),
     TESTS: ("requirements-dev.txt", "requirements-nodeps.txt", "constraints.txt"),
     QT_LIBRARIES: (),
-    TEST_TOOLS: (),
+    TEST_TOOLS: ("bootstrap/system.py",),  # it names the tools
 }
 """The steps of the set-up in their order, each with the files that decide whether it must be done again."""
 

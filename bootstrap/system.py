@@ -39,8 +39,14 @@ _DEBIAN_PACKAGES = {
 }  # fmt: skip
 
 FONT_PACKAGES = ("fonts-noto-core", "fonts-noto-color-emoji")
-TEST_TOOLS = {"Xvfb": "xvfb", "xauth": "xauth", "dbus-daemon": "dbus"}
+TEST_TOOLS = {
+    "Xvfb": "xvfb", "xauth": "xauth", "dbus-daemon": "dbus", "redis-server": "redis-server",
+    "initdb": "postgresql", "chromium": "chromium", "chromedriver": "chromium-driver",
+}  # fmt: skip
 """The programs that some tests start, with their Debian packages."""
+
+_SERVERS = Path("/usr/lib/postgresql")
+"""Where Debian keeps, by version, programs that are not on the search path."""
 
 _FONT_DIRS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.fonts", "~/.local/share/fonts")
 _APT_SECONDS = 900
@@ -92,7 +98,15 @@ def packages_for(libraries: Iterable[str]) -> list[str]:
 
 def missing_test_tools() -> dict[str, str]:
     """Programs (with their Debian packages) that tests want and this computer lacks."""
-    return {tool: package for tool, package in TEST_TOOLS.items() if shutil.which(tool) is None}
+    return {tool: package for tool, package in TEST_TOOLS.items() if find_tool(tool) is None}
+
+
+def find_tool(name: str) -> str | None:
+    """The path of the program `name`, on the search path or where Debian keeps its servers."""
+    found = shutil.which(name)
+    if found is None:
+        found = next(iter(sorted(map(str, _SERVERS.glob(f"*/bin/{name}")), reverse=True)), None)
+    return found
 
 
 def command_for(packages: list[str], libraries: Iterable[str]) -> str:

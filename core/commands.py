@@ -10,7 +10,8 @@ from decimal import Decimal
 
 import msgspec
 
-from core.config import Config
+from core.bots.model import BotDay, BotFill, BotState, BotTrade
+from core.config import BotConfig, Config
 from core.model import Bar, ClosedTrade, Delivery, Instrument, Position, Signal
 
 _ids = itertools.count(1)
@@ -159,3 +160,55 @@ class BarUpdated(msgspec.Struct, frozen=True):
     key: str
     seconds: int
     bar: Bar
+
+
+class StartBot(Command, frozen=True, kw_only=True):
+    """Let a bot trade (does nothing while it does). A bot in error begins anew."""
+
+    bot_id: str
+
+
+class StopBot(Command, frozen=True, kw_only=True):
+    """Let a bot rest; with `flatten` its positions are sold first, at the next price that may be traded on.
+
+    Without it open positions stay, and their stops stay armed.
+    """
+
+    bot_id: str
+    flatten: bool = False
+
+
+class StopAllBots(Command, frozen=True, kw_only=True):
+    """The panic button: as `StopBot`, for every bot."""
+
+    flatten: bool = False
+
+
+class RunBotCycle(Command, frozen=True, kw_only=True):
+    """Run one cycle of a bot's strategy now."""
+
+    bot_id: str
+
+
+class RequestBotHistory(Command, frozen=True, kw_only=True):
+    """Publish `BotHistory` of one bot, or of all with `bot_id` ""."""
+
+    bot_id: str = ""
+    since: float = 0.0
+    limit: int = 5000
+
+
+class BotsLoaded(msgspec.Struct, frozen=True):
+    """All bots there are from now on, in the order of the configuration; `states` and `configs` match."""
+
+    states: tuple[BotState, ...]
+    configs: tuple[BotConfig, ...]
+
+
+class BotHistory(msgspec.Struct, frozen=True, kw_only=True):
+    """What bots did, newest first; `days` are per bot and day, newest first."""
+
+    bot_id: str
+    trades: tuple[BotTrade, ...]
+    fills: tuple[BotFill, ...]
+    days: tuple[BotDay, ...]

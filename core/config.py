@@ -148,11 +148,66 @@ class StorageConfig(Section, frozen=True, kw_only=True):
     keep_minute_bars_days: Annotated[int, Meta(ge=1, le=3650)] = 90
 
 
+BotId = Annotated[str, _text(r"^[a-z0-9][a-z0-9_-]{0,39}\Z", "bot_id")]
+UserName = Annotated[str, _text(r"^[a-z0-9][a-z0-9_.-]{0,39}\Z", "user_name")]
+Title = Annotated[str, _text(r"^[^\r\n\0]{1,80}\Z", "title")]
+Percent = Annotated[float, Meta(ge=0, le=100)]
+Amount = Annotated[float, Meta(ge=0, le=1e12)]
+Seconds = Annotated[float, Meta(ge=0, le=86_400)]
+
+
+class BotConfig(Section, frozen=True, kw_only=True):
+    """One bot. Amounts are in the currency of its symbols, which must share one; 0 turns a limit off.
+
+    `size` is the money put into a new position, `quantity` a fixed number of shares instead. `params` belong
+    to the strategy. `check_interval_sec` 0 means at every price. `trailing_stop_atr` is a multiple of the
+    average true range, used instead of `trailing_stop_pct`.
+    """
+
+    id: BotId
+    name: Title
+    symbols: tuple[str, ...]
+    owner: UserName = "local"
+    strategy: str = "threshold"
+    params: dict[str, Any] = {}
+    autostart: bool = False
+    direction: Literal["long", "short", "both"] = "long"
+    cash: Annotated[float, Meta(gt=0, le=1e12)] = 100_000.0
+    size: Amount = 10_000.0
+    quantity: Amount = 0.0
+    max_open_positions: Annotated[int, Meta(ge=1, le=1000)] = 1
+    fee_pct: Annotated[float, Meta(ge=0, le=10)] = 0.1
+    fee_min: Amount = 0.0
+    slippage_pct: Annotated[float, Meta(ge=0, le=10)] = 0.05
+    stop_loss_pct: Percent = 3.0
+    take_profit_pct: Annotated[float, Meta(ge=0, le=1000)] = 0.0
+    trailing_stop_pct: Percent = 0.0
+    trailing_stop_atr: Annotated[float, Meta(ge=0, le=50)] = 0.0
+    max_daily_loss: Amount = 0.0
+    daily_target: Amount = 0.0
+    cooldown_after_loss_sec: Seconds = 0.0
+    check_interval_sec: Seconds = 0.0
+    time_limit_sec: Annotated[float, Meta(ge=0.05, le=60)] = 1.0
+
+
+class ServerConfig(Section, frozen=True, kw_only=True):
+    """The status server. `redis_url` joins engines and servers on several machines."""
+
+    enabled: bool = False
+    host: HostName = "127.0.0.1"
+    port: Port = 8765
+    allowed_hosts: tuple[str, ...] = ()
+    redis_url: Annotated[str, _text(r"^((rediss?|unix)://\S*)?\Z", "redis_url")] = ""
+    tls_cert: FileName = ""
+    tls_key: FileName = ""
+    max_streams_per_user: Annotated[int, Meta(ge=1, le=1000)] = 20
+
+
 class Config(Section, frozen=True, kw_only=True):
     """The whole of `swing_config.json`.
 
     A symbol is "ASELS" (on `exchange`) or "NASDAQ:AAPL". `extra_closures` are days on which an exchange is
-    shut though its calendar says otherwise, as "BIST:2026-12-31". `bots` and `server` are kept as they stand.
+    shut though its calendar says otherwise, as "BIST:2026-12-31".
     """
 
     exchange: ExchangeCode = "BIST"
@@ -165,7 +220,7 @@ class Config(Section, frozen=True, kw_only=True):
     extra_closures: tuple[str, ...] = ()
     websocket: WebSocketConfig = WebSocketConfig()
     real_time: RealTimeConfig = RealTimeConfig()
-    bots: tuple[dict[str, Any], ...] = ()
+    bots: tuple[BotConfig, ...] = ()
     bot_executor: Literal["local", "celery"] = "local"
-    server: dict[str, Any] = {}
+    server: ServerConfig = ServerConfig()
     storage: StorageConfig = StorageConfig()

@@ -7,6 +7,7 @@
     │   └── AlreadyRunningError   another instance owns the data directory
     └── WorldError                the world's fault: worth another try
         ├── StorageError          the data directory cannot be read or written
+        │   └── StaleBotError     somebody else has changed a bot's state meanwhile
         ├── DeliveryError         a notification channel refused or did not answer
         └── SourceError           a price provider refused, broke off or did not answer
             ├── RateLimitedError      the provider asks for a pause (`retry_after` seconds)
@@ -56,6 +57,10 @@ class WorldError(SwingHunterError):
 
 class StorageError(WorldError):
     """The database or the data directory cannot be read or written."""
+
+
+class StaleBotError(StorageError):
+    """A bot's stored state is not the one that a change builds on; read it again."""
 
 
 class DeliveryError(WorldError):

@@ -426,6 +426,7 @@ def test_others_get_the_one_command(manager, command, tmp_path, tools, monkeypat
 
 
 def test_missing_test_tools_are_said_and_asked_for_again(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(system, "_SERVERS", tmp_path)
     monkeypatch.setattr(system, "on_linux", lambda: True)
     monkeypatch.setattr(system, "is_root", lambda: False)
     monkeypatch.setattr(
@@ -435,7 +436,8 @@ def test_missing_test_tools_are_said_and_asked_for_again(tmp_path, monkeypatch, 
     environment = stamped(tmp_path, "tools")
     Path(environment.stamp_path("tools")).unlink()
     assert setup.set_up(environment) == 0
-    assert "sudo apt-get install -y dbus xauth xvfb" in capsys.readouterr().out
+    packages = "chromium chromium-driver dbus postgresql redis-server xauth xvfb"
+    assert f"sudo apt-get install -y {packages}" in capsys.readouterr().out
     assert environment.missing() == ("tools",)
 
 

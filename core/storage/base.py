@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
+from core.bots.model import BotChange, BotDay, BotFill, BotOrder, BotRecord, BotTrade
 from core.model import Bar, ClosedTrade, Delivery, Position, Signal
 
 
@@ -90,6 +91,38 @@ class Store(Protocol):
 
     def remove_bars(self, key: str, seconds: int, until: float) -> None:
         """Forget the bars that begin before `until`."""
+        ...
+
+    def bots(self) -> tuple[BotRecord, ...]:
+        """All bots, retired ones too, in the order in which they were first stored."""
+        ...
+
+    def commit_bots(self, changes: Sequence[BotChange]) -> None:
+        """Store steps of bots, all or none, each with its orders, fills, trades, positions, cash and alerts.
+
+        Alerts are accepted into the outbox. Raises `StaleBotError` if a bot's stored version is not the one
+        before `state.version`: somebody else has moved it.
+        """
+        ...
+
+    def remove_bot(self, bot_id: str) -> None:
+        """Forget a bot's state; its orders, fills and trades stay. Nothing happens if there is none."""
+        ...
+
+    def bot_orders(self, bot_id: str = "", limit: int = 5000) -> tuple[BotOrder, ...]:
+        """Orders of one bot or of all, newest first."""
+        ...
+
+    def bot_fills(self, bot_id: str = "", since: float = 0.0, limit: int = 5000) -> tuple[BotFill, ...]:
+        """Fills of one bot or of all since a Unix time, newest first."""
+        ...
+
+    def bot_trades(self, bot_id: str = "", since: float = 0.0, limit: int = 5000) -> tuple[BotTrade, ...]:
+        """Finished trades of one bot or of all, closed since a Unix time, newest first."""
+        ...
+
+    def bot_days(self, bot_id: str = "", since: float = 0.0) -> tuple[BotDay, ...]:
+        """Per bot and day (local to the trade's exchange) the sums of its finished trades, newest first."""
         ...
 
     def close(self) -> None:

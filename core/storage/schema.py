@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """All revisions that this program knows, oldest first."""
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "alembic_version"
@@ -127,6 +127,66 @@ bars = sa.Table(
     _number("open"), _number("high"), _number("low"), _number("close"),
     sa.Column("volume", sa.Double),
     sqlite_with_rowid=False,
+)  # fmt: skip
+
+bots = sa.Table(
+    "bots", metadata,
+    sa.Column("position", sa.Integer, primary_key=True),  # the order in which they were first stored
+    _text("bot_id", unique=True), _text("owner"), _text("config"),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    _text("state"), _money("cash"), _text("memory"),
+    sa.Column("retired", sa.Boolean, nullable=False),
+    sqlite_autoincrement=True,
+)  # fmt: skip
+
+bot_orders = sa.Table(
+    "bot_orders", metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    _text("order_id", unique=True), _text("bot_id"), _text("key"), _text("side"), _text("kind"),
+    _money("quantity"), _text("status"), _text("reason"), _time("created_at"), _money("price", optional=True),
+    _time("updated_at"),
+    sa.Index("ix_bot_orders_bot_id", "bot_id"),
+    sqlite_autoincrement=True,
+)  # fmt: skip
+
+bot_fills = sa.Table(
+    "bot_fills", metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    _text("fill_id", unique=True),
+    sa.Column("order_id", sa.Text, sa.ForeignKey("bot_orders.order_id"), nullable=False),
+    _text("bot_id"), _text("key"), _text("side"), _money("quantity"), _money("price"), _money("fee"),
+    _time("filled_at"),
+    sa.Column("simulated", sa.Boolean, nullable=False),
+    sa.Index("ix_bot_fills_bot_id", "bot_id"),
+    sqlite_autoincrement=True,
+)  # fmt: skip
+
+bot_trades = sa.Table(
+    "bot_trades", metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    _text("trade_id", unique=True), _text("bot_id"), _text("owner"), _text("key"), _money("quantity"),
+    _money("entry_price"), _money("exit_price"), _time("opened_at"), _time("closed_at"), _money("fees"),
+    _money("pnl"), _text("reason"),
+    sa.Column("simulated", sa.Boolean, nullable=False),
+    sa.Index("ix_bot_trades_closed_at", "closed_at"),
+    sqlite_autoincrement=True,
+)  # fmt: skip
+
+outbox = sa.Table(
+    "outbox", metadata,
+    # One line per message and channel, delivered in this order per channel; a repeated message is refused.
+    sa.Column("id", sa.Integer, primary_key=True),
+    _text("message_id"), _text("channel"), _text("kind"), _text("payload"), _time("created"), _text("status"),
+    sa.UniqueConstraint("message_id", "channel"),
+    sa.Index("ix_outbox_status", "status"),
+    sqlite_autoincrement=True,
+)  # fmt: skip
+
+users = sa.Table(
+    "users", metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    _text("role"), _text("token_hash", unique=True), _time("created"),
+    sa.Column("revoked", sa.Double),
 )  # fmt: skip
 
 version = sa.Table(VERSION_TABLE, sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True))

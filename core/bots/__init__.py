@@ -1,0 +1,1 @@
+"""Bots: strategies that trade on paper, and everything that keeps them honest."""

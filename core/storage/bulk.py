@@ -50,7 +50,9 @@ class BulkInsert(Bulk):
         table: sa.Table = self._statement
         insert: Any = _INSERTS[name](table)
         generated = table.autoincrement_column
-        columns = {column.name: sa.bindparam(column.name) for column in table.c if column is not generated}
+        columns: dict[str, Any] = {
+            column.name: sa.bindparam(column.name) for column in table.c if column is not generated
+        }
         insert = insert.values(columns).inline()  # nobody asks for the generated numbers
         if self._later:
             later = {column: insert.excluded[column] for column in self._later}

@@ -20,6 +20,7 @@ class MemoryBots:
 
     def __init__(self) -> None:
         self._bots: dict[str, tuple[BotRecord, bytes]] = {}
+        self._series_of: dict[str, bytes] = {}
         self._bot_orders: dict[str, BotOrder] = {}
         self._open_orders: dict[str, dict[str, BotOrder]] = {}
         self._bot_fills: dict[str, BotFill] = {}
@@ -35,6 +36,7 @@ class MemoryBots:
         return tuple(
             replace(
                 record, memory=msgspec.json.decode(memory),
+                series=msgspec.json.decode(self._series_of.get(bot_id, b"{}")),
                 orders=tuple(self._open_orders.get(bot_id, {}).values()),
             )
             for bot_id, (record, memory) in self._bots.items()
@@ -52,6 +54,11 @@ class MemoryBots:
             versions[bot_id] = change.state.version
         self._refuse_doubles(changes)
         memories = [msgspec.json.encode(change.memory) for change in changes]
+        series = {
+            change.state.bot_id: msgspec.json.encode(change.series)
+            for change in changes if change.series is not None
+        }  # fmt: skip
+        self._series_of.update(series)
         for change, memory in zip(changes, memories, strict=True):
             self._apply(change, memory)
 
@@ -59,6 +66,7 @@ class MemoryBots:
         """See `Store.remove_bot`."""
         self._check()
         self._bots.pop(bot_id, None)
+        self._series_of.pop(bot_id, None)
         for order in self._open_orders.pop(bot_id, {}).values():
             self._bot_orders[order.order_id] = replace(order, status="cancelled")
 

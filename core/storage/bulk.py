@@ -50,7 +50,9 @@ class BulkInsert(Bulk):
         table: sa.Table = self._statement
         insert: Any = _INSERTS[name](table)
         generated = table.autoincrement_column
-        columns = {column.name: sa.bindparam(column.name) for column in table.c if column is not generated}
+        columns: dict[str, Any] = {
+            column.name: sa.bindparam(column.name) for column in table.c if column is not generated
+        }
         insert = insert.values(columns).inline()  # nobody asks for the generated numbers
         if self._later:
             later = {column: insert.excluded[column] for column in self._later}
@@ -68,3 +70,11 @@ def plain(row: dict[str, Any]) -> dict[str, Any]:
         if type(value) is Decimal:
             row[name] = str(value)
     return row
+
+
+def insert_numbered(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> list[int]:
+    """Add `rows`; the result are the ids that the database gave them, in the same order."""
+    if not rows:
+        return []
+    query = table.insert().returning(table.c.id, sort_by_parameter_order=True)
+    return list(connection.execute(query, rows).scalars())

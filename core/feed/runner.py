@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import islice
 
+import msgspec
+
 from core.clock import Clock
 from core.errors import BadDataError, CancelledError, RateLimitedError, SourceError, UnknownSymbolError
 from core.feed.backoff import RATE_LIMIT_PAUSE, delay_after
@@ -207,7 +209,7 @@ class SourceRunner(threading.Thread):
                 self._board.undo_daily(instrument)
             raise
         self._board.end_daily(instrument)
-        self._board.deliver_daily(daily)
+        self._board.deliver_daily(msgspec.structs.replace(daily, source=self._source.name))
         self._succeeded()
 
     def _fetch_prices(self, batch: Sequence[Instrument]) -> None:

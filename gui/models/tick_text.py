@@ -87,9 +87,10 @@ def _tooltip_lines(row: TickRow, link: Link, now: float, opens_at: float | None)
 
 
 def _conflict_lines(conflict: SourceConflict) -> Iterator[str]:
+    name = "then" if conflict.ago else "close" if conflict.of_closes else "price"
+    ago = {"ago": duration(conflict.ago)} if conflict.ago else {}
     for source, price in zip(conflict.sources, conflict.prices, strict=True):
-        name = "ticker.tip_disputed_close" if conflict.of_closes else "ticker.tip_disputed_price"
-        yield tr(name, source=source, price=price_text(conflict.key, price))
+        yield tr(f"ticker.tip_disputed_{name}", source=source, price=price_text(conflict.key, price), **ago)
     yield tr("ticker.tip_disputed")
 
 

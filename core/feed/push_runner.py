@@ -1,9 +1,9 @@
 """The thread that keeps one push source connected: it subscribes, listens, watches over it and reconnects.
 
-The first delay is `reconnect_delay_ms`, then it doubles up to 30 s; after `reconnect_attempts` failures in a
-row the source is only probed now and then, for ever, while the polled sources do the work. A connection that
-stood for a minute clears the count. Each connection takes a slot of the provider's request budget, so that
-not even a storm of broken connections can hammer it.
+The first delay is `reconnect_delay_ms`, then it doubles up to 30 s, spread by a quarter. After
+`reconnect_attempts` failed tries in a row the source is only probed now and then, for ever, while the polled
+sources do the work. A connection that stood for a minute clears the count. Each connection takes a slot of
+the provider's request budget, so that not even a storm of broken connections can hammer it.
 """
 
 from __future__ import annotations
@@ -173,6 +173,8 @@ class PushRunner(SourceThread):
         if self._failures > self._config.reconnect_attempts:
             return max(PROBE_EVERY, self._config.reconnect_delay_ms / 1000) * self._jitter.uniform(1.0, 1.25)
         first = self._config.reconnect_delay_ms / 1000
+        if self._failures == 1:
+            return first
         later = delay_after(self._failures, self._jitter, base=max(first, 0.5), cap=max(CAP, first))
         return max(first, later)
 

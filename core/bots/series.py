@@ -86,8 +86,10 @@ class BarSeries:
             self.told = -math.inf if told is None else told
 
     def fill(self, known: Iterable[Bar], now: float) -> bool:
-        """Put bars of the past where there are none yet; whether something is new. `known` may end with the bar
-        that `now` grows: it is taken as the beginning of ours."""
+        """Put bars of the past where there are none yet; whether something is new.
+
+        `known` may end with the bar that still grows: it is taken as the beginning of ours.
+        """
         added = False
         if 0 < self.end <= now - self.seconds:  # at least one bar was missed
             added = self._finish()

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 
 from cli.arguments import Options
 from cli.terminal_view import TerminalView
+from core.bots.model import BotAlert, BotState
 from core.clock import SystemClock
-from core.commands import RecordDelivery, SetInstruments, StartFeed
+from core.commands import BotsLoaded, RecordDelivery, SetInstruments, StartFeed
 from core.config_file import resolve_instruments
 from core.engine.loop import EngineLoop
 from core.errors import AlreadyRunningError, SwingHunterError
@@ -124,6 +125,9 @@ def _subscribe(bus: EventBus, view: TerminalView, notifier: Notifier) -> None:
     bus.subscribe(Tick, view.on_tick)
     bus.subscribe(FreshnessChange, view.on_freshness)
     bus.subscribe(SourceConflict, view.on_conflict)
+    bus.subscribe(BotsLoaded, view.on_bots)
+    bus.subscribe(BotState, view.on_bot)
+    bus.subscribe(BotAlert, view.on_bot_alert)
     bus.subscribe(Signal, view.on_signal)
     bus.subscribe(PortfolioSnapshot, view.on_portfolio)
     bus.subscribe(FeedStatus, view.on_feed_status)

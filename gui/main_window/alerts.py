@@ -32,9 +32,7 @@ class Alerts(QObject):
     accepted = pyqtSignal(object)
     """An `AcceptMessage` for the engine."""
 
-    def __init__(
-        self, config: Config, window: QWidget, *, demo: bool = False, outbox: bool = False
-    ) -> None:
+    def __init__(self, config: Config, window: QWidget, *, demo: bool = False, outbox: bool = False) -> None:
         """`outbox` is as in `NotificationManager`."""
         super().__init__(window)
         self._outbox = outbox

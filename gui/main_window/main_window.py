@@ -38,6 +38,7 @@ from gui.data.state_manager import StateManager
 from gui.icons import icon
 from gui.main_window.actions import Actions
 from gui.main_window.alerts import Alerts
+from gui.main_window.bots_flow import BotsFlow
 from gui.main_window.control_bar import ControlBar
 from gui.main_window.desk import Desk
 from gui.main_window.engine_link import EngineLink
@@ -95,6 +96,7 @@ class MainWindow(QMainWindow):
         self.desk = Desk(self._config, self.link, self._clock, self)
         self.alerts = Alerts(self._config, self, demo=demo, outbox=data_dir is not None)
         self.settings = SettingsFlow(self._config, config_store, self, open_store)
+        self.bots = BotsFlow(self.desk.bots, self.link, self.settings, self)
         self.control_bar = ControlBar(self._config.exchange, MarketCalendar(self._config.extra_closures))
         self.money_bar = MoneyBar(self._config.exchange)
         self.notice_bar = NoticeBar()
@@ -190,6 +192,7 @@ class MainWindow(QMainWindow):
     def _assemble(self) -> None:
         self.resize(QSize(*DEFAULT_SIZE).boundedTo(QGuiApplication.primaryScreen().availableSize()))
         self.setCorner(Qt.BottomLeftCorner, Qt.LeftDockWidgetArea)
+        self.setCorner(Qt.BottomRightCorner, Qt.RightDockWidgetArea)
         self.setMenuWidget(_column(self.actions_.menu_bar, self.control_bar, self.notice_bar))
         self.statusBar().setSizeGripEnabled(False)
         self.statusBar().addPermanentWidget(self.money_bar, 1)
@@ -209,6 +212,7 @@ class MainWindow(QMainWindow):
         self.settings.failed.connect(lambda text: self.notice_bar.say("error", text))
         self.settings.test_requested.connect(self.alerts.test)
         desk.ticker.symbol_activated.connect(self.open_chart)
+        desk.bots.chart_requested.connect(self.open_chart)
         desk.chart.close_wanted.connect(self.close_chart)
         self.docks["chart"].closed.connect(self.close_chart)
         desk.symbols.instruments_changed.connect(self._on_instruments)

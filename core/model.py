@@ -149,8 +149,8 @@ class FreshnessChange(msgspec.Struct, frozen=True):
 class SourceConflict(msgspec.Struct, frozen=True):
     """Two sources tell prices of one instrument that cannot both be true; its signals are held meanwhile.
 
-    `prices` are theirs, or, if `of_closes`, the previous closes that they name. `since` is a Unix time;
-    `over` tells that they agree again.
+    `prices` are theirs of `ago` seconds before it was noticed (0: of the same moment), or, if `of_closes`,
+    the previous closes that they name. `since` is a Unix time; `over` tells that they agree again.
     """
 
     key: str
@@ -159,6 +159,7 @@ class SourceConflict(msgspec.Struct, frozen=True):
     since: float
     of_closes: bool = False
     over: bool = False
+    ago: float = 0.0
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True):

@@ -50,6 +50,7 @@ class Pending:
         self._limit = limit
         self._clock = clock
         self._deadline = clock.monotonic() + limit
+        self._timeout: StrategyTimeout | None = None
 
     @property
     def alive(self) -> bool:
@@ -73,7 +74,7 @@ class Pending:
         """The outcome, waiting for it up to the limit; raises as `poll`."""
         call = self._call
         if isinstance(call, Limited):
-            remaining = self._deadline - self._clock.monotonic()
+            remaining = 0.0 if self._timeout else self._deadline - self._clock.monotonic()
             if not call.finished.wait(max(0.0, remaining)):
                 return self._late(call)
         return self._settled()
@@ -84,6 +85,8 @@ class Pending:
             self._call.give_up()
 
     def _late(self, call: Limited[Outcome]) -> Outcome:
+        if self._timeout is not None:
+            raise self._timeout
         frame = call.frame()
         if not call.give_up():
             call.finished.wait()  # it has ended this very moment
@@ -96,8 +99,8 @@ class Pending:
             text = tr(
                 "strategies.timeout_at", name=self._strategy.name, seconds=limit, file=place[0], line=place[1]
             )
-        self._call = StrategyTimeout(text)
-        raise self._call
+        self._timeout = StrategyTimeout(text)
+        raise self._timeout
 
     def _settled(self) -> Outcome:
         call = self._call

@@ -94,7 +94,7 @@ class Engine:
         """How many signals there were since the last start over."""
         self._calendar = MarketCalendar(config.extra_closures)
         self.prices = self._make_book(config)
-        self.cross = CrossCheck(real_time.cross_check_pct)
+        self.cross = CrossCheck(real_time.cross_check_pct, self._calendar)
         self.rule = SignalRule(
             real_time.signal_threshold_pct, real_time.signal_cooldown_sec, trade_simulation=simulated
         )
@@ -232,6 +232,10 @@ class Engine:
         close = daily.before(day) if daily.days else daily.closes[-1]
         if close is not None:
             self.prices.offer_previous_close(daily.key, close)
+            if daily.source and daily.days:
+                conflict = self.cross.hear_close(daily.key, daily.source, close, self.clock.time())
+                if conflict is not None:
+                    self._tell_conflict(conflict)
         self.rule.set_volatility(daily.key, daily_volatility(daily.closes))
 
     # --- state --------------------------------------------------------------------------------------
@@ -269,6 +273,7 @@ class Engine:
         if config.extra_closures != old.extra_closures:
             self._calendar = calendar
             self.prices.set_calendar(calendar)
+            self.cross.calendar = calendar
             self.bars.set_calendar(calendar)
         self.bars.keep_days = config.storage.keep_minute_bars_days
         self.rule.configure(
@@ -393,7 +398,7 @@ class Engine:
         """Begin to compare anew; nothing is held."""
         for conflict in self.cross.conflicts():
             self.bus.publish(msgspec.structs.replace(conflict, over=True))
-        self.cross = CrossCheck(self.config.real_time.cross_check_pct)
+        self.cross = CrossCheck(self.config.real_time.cross_check_pct, self._calendar)
 
     def _tell_aged(self, changes: Sequence[FreshnessChange]) -> None:
         for change in changes:

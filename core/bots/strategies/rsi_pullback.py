@@ -26,7 +26,7 @@ class RsiPullback(BaseStrategy):
 
     name = "rsi_pullback"
     defaults: Mapping[str, Any] = {
-        "timeframe_sec": 3600, "trend": 50, "period": 14, "entry_below": 40.0, "exit_above": 65.0,
+        "timeframe_sec": 3600, "trend": 50, "period": 7, "entry_below": 40.0, "exit_above": 65.0,
     }  # fmt: skip
     limits: Mapping[str, tuple[float, float]] = {
         "trend": (5, 400), "period": (2, 100), "entry_below": (1.0, 50.0), "exit_above": (50.0, 99.0),

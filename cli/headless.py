@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from cli.arguments import Options
 from cli.terminal_view import TerminalView
+from core.bots.model import BotAlert
 from core.clock import SystemClock
-from core.commands import RecordDelivery, SetInstruments, StartFeed
+from core.commands import AcceptMessage, OutboxDue, RecordDelivery, SetInstruments, StartFeed
 from core.config_file import resolve_instruments
 from core.engine.loop import EngineLoop
 from core.errors import AlreadyRunningError, SwingHunterError
@@ -29,7 +30,9 @@ from core.model import (
     SourceConflict,
     Tick,
 )
+from core.notifications.message import Message
 from core.notifications.notifier import Notifier
+from core.notifications.routes import Routes
 from core.replay.clock import ReplayClock
 from core.session import RECORDINGS, Session, prepare_session
 from core.signal_text import reason
@@ -64,12 +67,13 @@ def run_headless(options: Options) -> int:
 
 def _scan(session: Session, duration: float | None) -> None:
     clock = ReplayClock(SystemClock())
+    routes = Routes(session.config, ("telegram", "email"), demo=session.demo)
     loop = EngineLoop(
-        session.config, session.open_store, clock, recordings=session.data_dir / RECORDINGS
+        session.config, session.open_store, clock, recordings=session.data_dir / RECORDINGS, routes=routes
     )  # fmt: skip
     notifier = Notifier(
-        session.config, demo=session.demo,
-        on_delivery=lambda delivery: _record(loop, delivery),
+        session.config, demo=session.demo, on_delivery=lambda delivery: _record(loop, delivery),
+        on_accept=lambda message, channels: _accept(loop, message, channels),
     )  # fmt: skip
     instruments = resolve_instruments(session.config)
     view = TerminalView(instruments, session.config, clock=clock)
@@ -86,9 +90,9 @@ def _scan(session: Session, duration: float | None) -> None:
             engine.start()
             view.run(stop)
     finally:
+        notifier.stop()  # its last words are stored
         loop.stop()
         engine.join(JOIN_SECONDS)
-        notifier.stop()
     if engine.is_alive():
         log.error("the engine's thread did not end within %g s", JOIN_SECONDS)
     if failure:
@@ -120,6 +124,10 @@ def _record(loop: EngineLoop, delivery: Delivery) -> None:
     loop.post(RecordDelivery(delivery=delivery))
 
 
+def _accept(loop: EngineLoop, message: Message, channels: Sequence[str]) -> None:
+    loop.post(AcceptMessage(message=message, channels=tuple(channels)))
+
+
 def _subscribe(bus: EventBus, view: TerminalView, notifier: Notifier) -> None:
     bus.subscribe(Tick, view.on_tick)
     bus.subscribe(FreshnessChange, view.on_freshness)
@@ -130,6 +138,8 @@ def _subscribe(bus: EventBus, view: TerminalView, notifier: Notifier) -> None:
     bus.subscribe(Notice, view.on_notice)
     bus.subscribe(Signal, lambda event: notifier.send_signal(event.payload(reason(event))))
     bus.subscribe(Notice, lambda event: _alert_error(event, notifier))
+    bus.subscribe(BotAlert, notifier.send_bot_alert)
+    bus.subscribe(OutboxDue, lambda event: notifier.resend(event.lines))
 
 
 def _alert_error(notice: Notice, notifier: Notifier) -> None:

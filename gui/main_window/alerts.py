@@ -77,7 +77,7 @@ class Alerts(QObject):
             self._tell(lambda manager: manager.send_bot_alert(alert))
 
     def left_over(self, due: OutboxDue) -> None:
-        """Send what an earlier run could not, with its real time; what may not be sent any more is settled."""
+        """Send what an earlier run could not, with its real time, unless it is too old or not wanted now."""
         self._tell(lambda manager: manager.resend(due.lines))
 
     def test(self, channel: str) -> None:

@@ -46,8 +46,8 @@ class BotBase:
         self.market_open = True
         self.last_error: str | None = None
         self.spots: dict[str, Spot] = {}
-        self.dirty = False
-        """Whether something is to be stored, soon."""
+        self.dirty = record is None
+        """Whether something is to be stored, soon; of a new bot, that it exists."""
         self.urgent = False
         """Whether something is to be stored at once."""
         self.stored_mono = -math.inf

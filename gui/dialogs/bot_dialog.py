@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 import msgspec
-from PyQt5.QtCore import Qt, QTimer
+from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from core.bots.registry import check_params, find_strategy, parameters, strategy_about, strategy_names
@@ -116,18 +116,13 @@ class BotDialog(QDialog):
 
     def _on_edited(self, name: str) -> None:
         if name == "strategy":
-            chosen = self.form.fields["strategy"].editor
-            # Not from within the signal of a widget on the page that is built anew.
-            QTimer.singleShot(0, self, lambda: self._change_strategy(chosen.value()))  # type: ignore[attr-defined]
+            self._show_strategy(self.form.fields["strategy"].editor.value(), {})  # type: ignore[attr-defined]
+            self._judge()
             return
         if name == "id":
             self._id_chosen = True
         if name == "name" and not self._id_chosen:
             self._name_id()
-        self._judge()
-
-    def _change_strategy(self, name: str) -> None:
-        self._show_strategy(name, {})
         self._judge()
 
     def _name_id(self) -> None:

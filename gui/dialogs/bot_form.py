@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from PyQt5.QtCore import Qt, pyqtSignal
-from PyQt5.QtWidgets import QGridLayout, QLabel, QScrollArea, QTabWidget, QWidget
+from PyQt5.QtWidgets import QGridLayout, QLabel, QScrollArea, QTabWidget, QVBoxLayout, QWidget
 
 from core.bots.params import Parameter
 from core.config import BotConfig
@@ -14,7 +14,7 @@ from core.config_check import Rule, check_field, field_rule
 from core.errors import InputError
 from core.i18n import tr
 from gui.dialogs.fields import FormField, add_row
-from gui.dialogs.setting_editors import BoolEditor, ChoiceEditor, Editor, make_editor
+from gui.dialogs.setting_editors import BoolEditor, ChoiceEditor, Editor, LinesEditor, make_editor
 
 PAGES = {
     "what": ("name", "symbols", "strategy", "direction", "autostart"),
@@ -24,7 +24,14 @@ PAGES = {
     "running": ("check_interval_sec", "time_limit_sec", "owner", "id"),
 }  # fmt: skip
 """The fields by page; the strategy's own parameters follow the first page's."""
+HELPED = frozenset((
+    "symbols", "cash", "size", "quantity", "slippage_pct", "stop_loss_pct", "take_profit_pct",
+    "trailing_stop_pct", "trailing_stop_atr", "max_daily_loss", "daily_target",
+    "check_interval_sec", "owner", "id",
+))  # fmt: skip
+"""The fields that need more than their name."""
 DOMAIN = "bot_form"
+SYMBOL_LINES = 3
 
 
 class BotForm(QTabWidget):
@@ -50,7 +57,10 @@ class BotForm(QTabWidget):
 
     def _add_page(self, page: str) -> QGridLayout:
         content = QWidget()
-        grid = QGridLayout(content)
+        column = QVBoxLayout(content)
+        grid = QGridLayout()
+        column.addLayout(grid)
+        column.addStretch(1)
         grid.setHorizontalSpacing(14)
         grid.setVerticalSpacing(8)
         grid.setColumnStretch(1, 1)
@@ -66,9 +76,9 @@ class BotForm(QTabWidget):
 
     def _add_field(self, grid: QGridLayout, name: str, strategies: tuple[str, ...]) -> None:
         rule = field_rule(BotConfig, name)
-        editor = ChoiceEditor(name, strategies, DOMAIN) if name == "strategy" else make_editor(rule, DOMAIN)
+        editor = _editor(name, rule, strategies)
         cast(Editor, editor).retranslate()
-        self.fields[name] = self._place(grid, editor, tr(f"{DOMAIN}.{name}"), tr(f"{DOMAIN}.{name}.help"))
+        self.fields[name] = self._place(grid, editor, tr(f"{DOMAIN}.{name}"), _help(name))
         cast(Editor, editor).edited.connect(lambda: self.edited.emit(name))
 
     def _place(self, grid: QGridLayout, editor: QWidget, label: str, help_text: str) -> FormField:
@@ -146,6 +156,16 @@ class BotForm(QTabWidget):
         field = self.fields.get(name)
         if field is not None:
             field.editor.setFocus(Qt.OtherFocusReason)
+
+
+def _help(name: str) -> str:
+    return tr(f"{DOMAIN}.{name}.help") if name in HELPED else ""
+
+
+def _editor(name: str, rule: Rule, strategies: tuple[str, ...]) -> QWidget:
+    if name == "strategy":
+        return ChoiceEditor(name, strategies, DOMAIN)
+    return LinesEditor(SYMBOL_LINES) if name == "symbols" else make_editor(rule, DOMAIN)
 
 
 def _param_editor(parameter: Parameter) -> QWidget:

@@ -42,6 +42,7 @@ class BotsFlow(QObject):
         self._settings = settings
         self._window = window
         self._configs: tuple[BotConfig, ...] = ()
+        self._ids: set[str] = set()
         link.frame.connect(self._on_frame)
         link.on(BotsLoaded, self._on_loaded)
         link.worker.alive.connect(panel.beat)
@@ -59,11 +60,14 @@ class BotsFlow(QObject):
         return self._settings.config
 
     def _on_frame(self, frame: Frame) -> None:
-        if frame.bots:
-            self._panel.update_states(frame.bots)
+        # A frame may come after the news that a bot is gone, and must not bring it back.
+        states = [state for state in frame.bots if state.bot_id in self._ids]
+        if states:
+            self._panel.update_states(states)
 
     def _on_loaded(self, event: BotsLoaded) -> None:
         self._configs = event.configs
+        self._ids = {state.bot_id for state in event.states}
         self._panel.set_bots(event.states)
 
     # --- what a bot is ------------------------------------------------------------------------------
@@ -155,5 +159,5 @@ class BotsFlow(QObject):
     @staticmethod
     def _open(dialog: QDialog, accepted: Callable[[], object]) -> None:
         dialog.setAttribute(Qt.WA_DeleteOnClose)
-        dialog.accepted.connect(lambda: accepted())
+        dialog.accepted.connect(accepted)
         dialog.open()

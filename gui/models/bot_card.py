@@ -22,6 +22,8 @@ RANK = {
 }  # fmt: skip
 """The order of the statuses: what needs a person first."""
 _FALLBACK_EXCHANGE = "BIST"
+_MOST = 1e300
+"""No figure is as large; a whole number of JSON may be, and has no float."""
 
 
 class BotCard:
@@ -79,7 +81,7 @@ def state_of(payload: Mapping[str, Any]) -> BotState | None:
     if not isinstance(bot_id, str) or not bot_id:
         log.warning("a bot's state that names no bot was ignored")
         return None
-    code = payload.get("exchange") if payload.get("exchange") in EXCHANGES else _FALLBACK_EXCHANGE
+    code = _exchange(payload.get("exchange")) or _FALLBACK_EXCHANGE
     key = f"{code}:{reader.text('symbol')}"
     positions = tuple(filter(None, (reader.position(each, key) for each in reader.list("positions"))))
     position = reader.position(payload.get("position"), key)
@@ -113,7 +115,7 @@ class _Reader:
         value = self._payload.get(name)
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
-        return float(value) if abs(value) < float("inf") else None
+        return float(value) if abs(value) < _MOST else None
 
     def list(self, name: str) -> list[Any]:
         value = self._payload.get(name)
@@ -124,13 +126,13 @@ class _Reader:
 
     def status(self) -> BotStatus:
         try:
-            return BotStatus(self._payload.get("status"))
+            return BotStatus(self.text("status"))
         except ValueError:
             return BotStatus.STOPPED
 
     def freshness(self) -> Freshness | None:
         try:
-            return Freshness(self._payload.get("price_freshness"))
+            return Freshness(self.text("price_freshness"))
         except ValueError:
             return None
 
@@ -138,8 +140,9 @@ class _Reader:
     def position(value: Any, key: str) -> BotPosition | None:
         if not isinstance(value, Mapping):
             return None
-        if value.get("exchange") in EXCHANGES and isinstance(value.get("symbol"), str):
-            key = f"{value['exchange']}:{value['symbol']}"
+        code, symbol = _exchange(value.get("exchange")), value.get("symbol")
+        if code and isinstance(symbol, str):
+            key = f"{code}:{symbol}"
         quantity, entry = _exact(value.get("quantity")), _exact(value.get("entry_price"))
         if quantity is None or entry is None:
             return None
@@ -148,6 +151,10 @@ class _Reader:
             stop=_exact(value.get("stop")), target=_exact(value.get("target")),
             trailing_stop=_exact(value.get("trailing_stop")),
         )  # fmt: skip
+
+
+def _exchange(value: Any) -> str:
+    return value if isinstance(value, str) and value in EXCHANGES else ""
 
 
 def _exact(value: Any) -> Decimal | None:

@@ -111,7 +111,7 @@ class BotDelegate(QStyledItemDelegate):
             painter.fillRect(rect.left(), rect.top(), 3, rect.height() - 1, colors.accent)
         painter.fillRect(rect.left(), rect.bottom(), rect.width(), 1, colors.line)
         self._paint_head(painter, rect, card, texts, silent)
-        self._paint_body(painter, rect, texts, silent)
+        self._paint_body(painter, rect, texts, silent, made_up=card.state.simulated)
         self._paint_button(painter, rect, card, pressing)
 
     def _paint_head(
@@ -122,13 +122,12 @@ class BotDelegate(QStyledItemDelegate):
         painter.drawPixmap(rect.left() + PAD, rect.top() + y - MARK_PX + 1, mark(dot_of(card, silent), ratio))
         word, role = texts.status
         used = self._right(painter, rect, y, word, self._small_bold, getattr(colors, role))
-        if card.state.simulated:
-            made_up = tr("ticker.state_simulated")
-            used += 8 + self._right(painter, rect, y, made_up, self._small, colors.simulated, used + 8)
         name = f"{texts.name} · {card.server}" if card.server else texts.name
         self._left(painter, rect, y, name, self._bold, colors.text, used, indent=MARK_PX + 6)
 
-    def _paint_body(self, painter: QPainter, rect: QRect, texts: CardTexts, silent: bool) -> None:
+    def _paint_body(
+        self, painter: QPainter, rect: QRect, texts: CardTexts, silent: bool, *, made_up: bool
+    ) -> None:
         colors = self._colors
         main = colors.stale if silent else colors.text
         figure, role = texts.open_pnl
@@ -141,11 +140,15 @@ class BotDelegate(QStyledItemDelegate):
         self._left(
             painter, rect, LINES[2], texts.trades, self._small, colors.secondary, used, indent=width + 12
         )
+        used = 0.0
+        if made_up:
+            word = tr("ticker.state_simulated")
+            used = self._right(painter, rect, LINES[3], word, self._small, colors.simulated)
         if texts.error:
-            self._left(painter, rect, LINES[3], texts.error, self._small, colors.down, 0.0)
+            self._left(painter, rect, LINES[3], texts.error, self._small, colors.down, used)
         elif texts.stop[0]:
             tint = self._tint(texts.stop[1], silent)
-            self._left(painter, rect, LINES[3], texts.stop[0], self._small, tint, 0.0)
+            self._left(painter, rect, LINES[3], texts.stop[0], self._small, tint, used)
         age, role = texts.age
         width = self._left(painter, rect, LINES[4], age, self._small, getattr(colors, role), BUTTON_WIDTH)
         self._left(

@@ -48,7 +48,7 @@ class BotBase:
         self.spots: dict[str, Spot] = {}
         self.dirty = record is None
         """Whether something is to be stored, soon; of a new bot, that it exists."""
-        self.urgent = False
+        self.urgent = record is None
         """Whether something is to be stored at once."""
         self.stored_mono = -math.inf
         """When it was last stored, by the monotonic clock; the desk keeps it."""

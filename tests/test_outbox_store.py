@@ -17,13 +17,14 @@ from core.storage.base import Store
 from core.storage.memory_store import MemoryStore
 from tests.bot_helpers import alert, change
 from tests.storage_helpers import NOON, delivery, signal
+from tests.store_kinds import KINDS, open_kind
 
 CHANNELS = ("toast", "telegram")
 
 
-@pytest.fixture(params=["memory", "sql"])
+@pytest.fixture(params=KINDS)
 def store(request: pytest.FixtureRequest, data_dir: Path) -> Iterator[Store]:
-    made = MemoryStore() if request.param == "memory" else open_store("", data_dir)
+    made = open_kind(request, data_dir)
     made.route(lines_of)
     yield made
     made.close()

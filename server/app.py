@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
-from server import bot_routes, docs, errors, page_routes, session_routes, stream_routes
+from server import bot_routes, docs, errors, openapi, page_routes, session_routes, stream_routes
 from server.account_watch import AccountWatch
 from server.auth import Gate
 from server.bus import StatusBus
@@ -48,6 +48,7 @@ def create_app(
     app.router.routes += stream_routes.routes(hub, gate)
     app.include_router(bot_routes.router)
     app.include_router(session_routes.router)
+    openapi.install(app, gate.cookie_name)
     docs.install(app)
     page_routes.install(app)
     app.add_middleware(SecurityMiddleware, allowed_hosts=tuple(allowed_hosts))

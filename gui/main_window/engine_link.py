@@ -96,7 +96,7 @@ class EngineLink(QObject):
 
     def _take_frame(self) -> None:
         frame: Frame = self.worker.take_frame()
-        if frame.ticks or frame.aged:
+        if frame.ticks or frame.aged or frame.bots:
             self.frame.emit(frame)
 
     def _on_result(self, result: CommandResult) -> None:

@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
-LINGER = 0.25
+LINGER = 0.1
 """Seconds for which a thread waits for more to do."""
 _idle: list[_Worker] = []
 _idle_lock = threading.Lock()

@@ -267,7 +267,7 @@ def check_email(patient: Patient) -> Finding:
 
 
 def _check_channel(name: str, patient: Patient, check: Callable[[float], str]) -> Finding:
-    from core.notifications.factory import reasons_off
+    from core.notifications.routes import reasons_off
 
     reason = reasons_off(patient.config.real_time).get(name)
     if reason:

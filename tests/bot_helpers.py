@@ -1,201 +1,162 @@
-"""An engine with bots that a test drives price by price, on a clock and a store of its own."""
+"""What the tests of stored bots share: sample values, and bots that trade at random but keep exact books."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+import random
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
-from core.bots.model import BotAlert, BotAlertKind, BotFill, BotState, BotTrade
-from core.bots.registry import find_strategy
-from core.bots.strategies.base import BaseStrategy
-from core.bots.strategy import HOLD, Action, Decision, View, Wake
-from core.clock import FakeClock
-from core.commands import BotHistory, BotsLoaded
-from core.config import BotConfig, Config, RealTimeConfig
-from core.engine.engine import Engine
-from core.errors import StorageError
-from core.events import EventBus
-from core.model import Instrument, Notice
+from msgspec.structs import replace
+
+from core.bots.model import (
+    BotAlert,
+    BotAlertKind,
+    BotChange,
+    BotFill,
+    BotOrder,
+    BotPosition,
+    BotRecord,
+    BotState,
+    BotStatus,
+    BotTrade,
+)
+from core.config import BotConfig
+from core.model import Freshness
 from core.storage.base import Store
-from core.storage.memory_store import MemoryStore
-from tests.scripted import ASELS, WEDNESDAY, Events, quote
+from tests.storage_helpers import NOON, D
 
-BOT_EVENTS = (BotState, BotTrade, BotFill, BotAlert, BotsLoaded, BotHistory, Notice)
-
-
-class Puppet(BaseStrategy):
-    """Does what the test wants: `wants` by instrument, asked at every price unless told otherwise."""
-
-    name = "puppet"
-    wake = Wake.TICK
-
-    def __init__(self) -> None:
-        self.wants: dict[str, Decision | Exception] = {}
-        self.views: list[View] = []
-        self.seconds = 0
-        self.count = 0
-
-    def bar_seconds(self, params: Any) -> int:
-        """See `Strategy.bar_seconds`."""
-        return self.seconds
-
-    def lookback(self, params: Any) -> int:
-        """See `Strategy.lookback`."""
-        return self.count
-
-    def decide(self, view: View, params: Any, memory: dict[str, Any]) -> Decision:
-        """Once what is wanted, then HOLD."""
-        self.views.append(view)
-        memory["asked"] = memory.get("asked", 0) + 1
-        want = self.wants.pop(view.key, HOLD)
-        if isinstance(want, Exception):
-            raise want
-        return want
+CONFIG = BotConfig(id="b1", name="Şişe", symbols=("BIST:SISE",), params={"fast": 9, "x": [1.5, None]})
+CASH = Decimal("100000")
+"""What each random bot begins with."""
 
 
-# The host trusts, and so calls directly, what comes from the package of built-in strategies.
-Puppet.__module__ = "core.bots.strategies.puppet"
+def state(version: int = 1, bot_id: str = "b1", **fields: Any) -> BotState:
+    held = BotPosition(
+        key="BIST:SISE", quantity=D("-7.5"), entry_price=D("44.10"), opened_at=NOON, fees=D("0.04410"),
+        stop=D("45.4230"), high_water=D("43"),
+    )  # fmt: skip
+    named: dict[str, Any] = {
+        "owner": "local", "name": "Şişe", "status": BotStatus.IN_POSITION, "key": "BIST:SISE",
+        "updated_at": NOON + version, "position": held, "positions": (held,), "last_price": 43.5,
+        "price_freshness": Freshness.LIVE, "trailing_stop_price": 45.423, "open_pnl": 4.5,
+    }  # fmt: skip
+    return BotState(bot_id=bot_id, version=version, **{**named, **fields})
 
 
-class BotStore(MemoryStore):
-    """Cannot write bots while `broken`; `commits` counts the steps of each transaction."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.broken = False
-        self.commits: list[int] = []
-
-    def commit_bots(self, changes: Any) -> None:
-        """See `Store.commit_bots`."""
-        if self.broken:
-            raise StorageError("the disk is full")
-        super().commit_bots(changes)
-        self.commits.append(len(changes))
-
-    def close(self) -> None:
-        """The next engine opens it again."""
+def change(version: int = 1, bot_id: str = "b1", **fields: Any) -> BotChange:
+    named: dict[str, Any] = {
+        "state": state(version, bot_id), "cash": D("99999.123456789012345678"),
+        "config": replace(CONFIG, id=bot_id) if version == 1 else None,
+        "memory": {"v": version, "deep": {"ü": [1, 2.5, None, True]}},
+    }  # fmt: skip
+    return BotChange(**{**named, **fields})
 
 
-def bot(bot_id: str = "b1", *symbols: str, **fields: Any) -> BotConfig:
-    """A bot that starts at once, trades 100 shares and has neither fees nor limits unless told."""
-    values: dict[str, Any] = {
-        "name": bot_id.upper(), "symbols": symbols or ("ASELS",), "strategy": "puppet", "autostart": True,
-        "cash": 100_000.0, "quantity": 100.0, "fee_pct": 0.0, "slippage_pct": 0.0, "stop_loss_pct": 0.0,
-    } | fields  # fmt: skip
-    return BotConfig(id=bot_id, **values)
+def order(number: int = 1, bot_id: str = "b1", **fields: Any) -> BotOrder:
+    named: dict[str, Any] = {
+        "key": "BIST:SISE", "side": "SELL", "kind": "limit", "quantity": D("7.5"), "status": "open",
+        "reason": "signal", "created_at": NOON + number, "price": D("44.10"),
+    }  # fmt: skip
+    return BotOrder(order_id=f"{bot_id}-o{number}", bot_id=bot_id, **{**named, **fields})
 
 
-class BotRig:
-    """An engine, its clock and everything that it publishes about bots."""
-
-    def __init__(
-        self, *bots: BotConfig, store: Store | None = None, now: float = WEDNESDAY,
-        source: str = "tvdatafeed", clock: FakeClock | None = None, **real_time: Any,
-    ) -> None:  # fmt: skip
-        self.clock = clock or FakeClock(now)
-        self.store: Any = store or BotStore()
-        self.config = Config(
-            bots=tuple(bots), real_time=RealTimeConfig(**{"live_data_source": source} | real_time)
-        )
-        self.bus = EventBus()
-        self.events = Events(self.bus, *BOT_EVENTS)
-        self.engine = Engine(self.config, self.open, self.clock, self.bus)
-
-    def open(self, _: Config) -> Store:
-        """The store of whatever world."""
-        store: Store = self.store
-        return store
-
-    @property
-    def puppet(self) -> Puppet:
-        """The strategy of the bots."""
-        strategy = find_strategy("puppet")
-        assert isinstance(strategy, Puppet)
-        return strategy
-
-    def see(self, price: float, on: Instrument = ASELS, **fields: Any) -> None:
-        """One quote of this moment, in a batch of its own."""
-        now = self.clock.time()
-        values: dict[str, Any] = {"stamp": now, "received": now, "previous_close": 100.0} | fields
-        self.engine.begin_batch()
-        self.engine.on_quote(quote(on, price, **values))
-        self.engine.end_batch()
-
-    def pass_by(self, *prices: float, on: Instrument = ASELS, every: float = 1.0, **fields: Any) -> None:
-        """Prices in a row, `every` so many seconds."""
-        for price in prices:
-            self.clock.advance(every)
-            self.see(price, on, **fields)
-
-    def want(self, action: Action | Exception, on: Instrument = ASELS, limit: float | None = None) -> None:
-        """Let the strategy answer so, once, when it is asked about `on`."""
-        self.puppet.wants[on.key] = (
-            action if isinstance(action, Exception) else Decision(action=action, limit=limit)
-        )
-
-    def buy(self, price: float = 100.0, on: Instrument = ASELS) -> None:
-        """Have the bot go long at `price`."""
-        self.want(Action.BUY, on)
-        self.pass_by(price, on=on)
-
-    def wait(self, seconds: float) -> None:
-        """Let time pass without prices."""
-        while seconds > 0:
-            self.clock.advance(min(1.0, seconds))
-            self.engine.end_batch()
-            seconds -= 1.0
-
-    def execute(self, command: Any) -> None:
-        """Carry out a command."""
-        self.engine.bots.execute(command)
-
-    def apply(self, *bots: BotConfig, **fields: Any) -> None:
-        """Work with other bots."""
-        self.config = Config(bots=tuple(bots), real_time=self.config.real_time, **fields)
-        self.engine.apply(self.config)
-
-    def state(self, bot_id: str = "b1") -> BotState:
-        """The last published state."""
-        return next(state for state in reversed(self.events.of(BotState)) if state.bot_id == bot_id)
-
-    def stored(self, bot_id: str = "b1") -> BotState:
-        """The last stored state."""
-        state: BotState = next(r.state for r in self.store.bots() if r.state.bot_id == bot_id)
-        return state
-
-    def fills(self) -> list[BotFill]:
-        """All published fills."""
-        return self.events.of(BotFill)
-
-    def trades(self) -> list[BotTrade]:
-        """All published trades."""
-        return self.events.of(BotTrade)
-
-    def alerts(self, kind: BotAlertKind | None = None) -> list[BotAlert]:
-        """All published alerts (of a kind)."""
-        return [a for a in self.events.of(BotAlert) if kind is None or a.kind is kind]
-
-    def notices(self) -> list[str]:
-        """The names of all published notices."""
-        return [notice.key for notice in self.events.of(Notice)]
-
-    def settle(self) -> None:
-        """Let whatever is conflated be stored."""
-        self.clock.advance(1.0)
-        self.engine.end_batch()
-
-    def kill(self) -> None:
-        """Nobody hears of this engine any more, and it does not close."""
-
-    def reborn(self, **fields: Any) -> BotRig:
-        """Another engine on the same store and clock, after this one has ended in whatever way."""
-        return BotRig(*self.config.bots, store=self.store, clock=self.clock, **fields)
+def bot_fill(number: int = 1, bot_id: str = "b1", **fields: Any) -> BotFill:
+    named: dict[str, Any] = {
+        "key": "BIST:SISE", "side": "SELL", "quantity": D("7.5"), "price": D("44.10"), "fee": D("0.04410"),
+        "filled_at": NOON + number, "order_id": f"{bot_id}-o{number}",
+    }  # fmt: skip
+    return BotFill(fill_id=f"{bot_id}-f{number}", bot_id=bot_id, **{**named, **fields})
 
 
-def money(text: str) -> Decimal:
-    """An exact amount."""
-    return Decimal(text)
+def trade(number: int = 1, bot_id: str = "b1", **fields: Any) -> BotTrade:
+    named: dict[str, Any] = {
+        "owner": "local", "key": "BIST:SISE", "quantity": D("-7.5"), "entry_price": D("44.10"),
+        "exit_price": D("43"), "opened_at": NOON, "closed_at": NOON + number, "fees": D("0.1"),
+        "pnl": D("8.15"), "reason": "target",
+    }  # fmt: skip
+    return BotTrade(trade_id=f"{bot_id}-t{number}", bot_id=bot_id, **{**named, **fields})
 
 
-Prepare = Callable[[BotRig], None]
+def alert(number: int = 1, bot_id: str = "b1", **fields: Any) -> BotAlert:
+    named: dict[str, Any] = {
+        "kind": BotAlertKind.ENTRY, "owner": "local", "name": "Şişe", "key": "BIST:SISE", "at": NOON,
+        "fields": {"price": 44.1, "blind_sec": None},
+    }  # fmt: skip
+    return BotAlert(alert_id=f"{bot_id}-a{number}", bot_id=bot_id, **{**named, **fields})
+
+
+# --- bots that trade at random ------------------------------------------------------------------------
+
+
+def bot_work(store: Store, seed: int, bots: int = 4) -> Iterator[int]:
+    """Endless trading that depends on nothing but `seed` and what `store` holds; yields after each step."""
+    dice = random.Random(seed)
+    names = [f"b{number}" for number in range(bots)]
+    known = {record.state.bot_id: record for record in store.bots()}
+    for number in itertools.count(1):
+        moved = [name for name in names if dice.random() < 0.5] or [dice.choice(names)]
+        changes = [_turn(known.get(name), name, dice) for name in moved]
+        store.commit_bots(changes)
+        known.update((made.state.bot_id, _record(known.get(made.state.bot_id), made)) for made in changes)
+        yield number
+
+
+def _record(before: BotRecord | None, made: BotChange) -> BotRecord:
+    config = made.config or (before.config if before else CONFIG)
+    return BotRecord(config=config, state=made.state, cash=made.cash, memory=made.memory)
+
+
+def _turn(before: BotRecord | None, bot_id: str, dice: random.Random) -> BotChange:
+    """One step of one bot: it is made, looks at a price, buys, or sells what it holds."""
+    if before is None:
+        first = state(1, bot_id, position=None, positions=())
+        return BotChange(state=first, cash=CASH, memory={"n": 0}, config=replace(CONFIG, id=bot_id))
+    version = before.state.version + 1
+    price = Decimal(dice.randrange(1000, 9999)) / 100
+    if dice.random() < 0.3:
+        looked = replace(before.state, version=version, last_price=float(price))
+        return BotChange(state=looked, cash=before.cash, memory=before.memory)
+    return _trade(before, version, price, dice)
+
+
+def _trade(before: BotRecord, version: int, price: Decimal, dice: random.Random) -> BotChange:
+    held, bot_id = before.state.position, before.state.bot_id
+    quantity = held.quantity if held else Decimal(dice.randrange(1, 100))
+    side, sign = ("SELL", 1) if held else ("BUY", -1)
+    fee = (price * quantity * Decimal("0.001")).quantize(Decimal("0.01"))
+    number, at = before.memory["n"] + 1, NOON + version
+    given = order(number, bot_id, side=side, kind="market", quantity=quantity, status="filled", price=None)
+    filled = bot_fill(number, bot_id, side=side, quantity=quantity, price=price, fee=fee, filled_at=at)
+    now = None if held else BotPosition(
+        key="BIST:SISE", quantity=quantity, entry_price=price, opened_at=at, fees=fee, stop=price * D("0.97")
+    )  # fmt: skip
+    trades: tuple[BotTrade, ...] = ()
+    if held:
+        fees = held.fees + fee
+        pnl = (price - held.entry_price) * quantity - fees
+        trades = (trade(number, bot_id, quantity=quantity, entry_price=held.entry_price, exit_price=price,
+                        fees=fees, pnl=pnl, closed_at=at),)  # fmt: skip
+    status = BotStatus.IN_POSITION if now else BotStatus.RUNNING
+    moved = replace(
+        before.state, version=version, status=status, position=now, positions=(now,) if now else ()
+    )
+    return BotChange(
+        state=moved, cash=before.cash + sign * price * quantity - fee, memory={"n": number},
+        orders=(given,), fills=(filled,), trades=trades, alerts=(alert(number, bot_id, at=at),),
+    )  # fmt: skip
+
+
+def check_books(records: Sequence[BotRecord], fills: Sequence[BotFill], trades: Sequence[BotTrade]) -> None:
+    """Cash, positions at cost, realised results and fees must agree to the last digit, for every bot."""
+    for record in records:
+        bot_id, held = record.state.bot_id, record.state.position
+        own = [fill for fill in fills if fill.bot_id == bot_id]
+        signed = [(fill.quantity if fill.side == "BUY" else -fill.quantity, fill) for fill in own]
+        assert record.cash == CASH - sum(q * fill.price + fill.fee for q, fill in signed)
+        assert sum(q for q, _ in signed) == (held.quantity if held else 0)
+        realised = sum(one.pnl for one in trades if one.bot_id == bot_id)
+        at_cost = held.quantity * held.entry_price + held.fees if held else 0
+        assert record.cash + at_cost == CASH + realised
+        assert len(own) == record.memory["n"] == len({fill.fill_id for fill in own})

@@ -160,6 +160,13 @@ class BotDesk:
             if bot.rule is not None:
                 bot.rule.set_volatility(key, volatility_pct)
 
+    def ask_for_history(self) -> None:
+        """Somebody can be asked for bars of the past from now on."""
+        for bot in self._roster.all():
+            for spot in bot.spots.values():
+                if spot.series is not None and len(spot.series.bars) < spot.series.most:
+                    self._around.bars.request(spot.key, spot.series.seconds, patient=False)
+
     def on_history(self, key: str) -> None:
         """Bars of the past have come for an instrument."""
         for bot, spot in self.by_key.get(key, ()):

@@ -126,6 +126,7 @@ class EngineLoop:
         self._live = LiveFeed(
             self.inbox, self._clock, self._budgets, self._create_source, auto_order,
             self._session_of, None if self._create_push is None else self._push_source, push_order,
+            lambda exchange: self.engine.market(exchange, self._clock.time()),
         )  # fmt: skip
         self._engine.bars.ask_history = self._live.history.ask
         self._feed = self._replay if replays(self._config) else self._live

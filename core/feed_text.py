@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from core.exchanges import exchange_of
 from core.i18n import format_number, tr
 from core.model import FeedStatus, SourceStatus
 
@@ -25,10 +26,10 @@ def feed_sentence(status: FeedStatus, now: float) -> str:
 
 
 def replay_sentence(status: FeedStatus, now: float) -> str:
-    """Such as "Replay of 2026-11-20, 10:42:13, 50x"; `now` is the replayed time."""
+    """Such as "Replay of 2026-11-20, 10:42:13, 50x", by the exchange's clock; `now` is the replayed time."""
     if status.state == "connecting":
         return tr("replay.starting")
-    moment = datetime.fromtimestamp(now)
+    moment = datetime.fromtimestamp(now, exchange_of(status.exchange).zone if status.exchange else None)
     name = "sentence" if status.state == "running" else "over"
     day = tr("replay.day", moment=moment)
     return tr(f"replay.{name}", day=day, time=f"{moment:%H:%M:%S}", speed=status.replay_speed)

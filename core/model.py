@@ -342,7 +342,8 @@ class FeedStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     `state` is "stopped", "connecting", "running" (real prices arrive), "old" (only old ones do), "simulated"
     or "offline". `used` of `budget` requests were made to providers in the last minute. `replay_speed` is
-    not 0 while a recording is replayed, so many times faster than it was recorded.
+    not 0 while a recording is replayed, so many times faster than it was recorded, and told by the clock of
+    `exchange`.
     """
 
     state: str
@@ -353,6 +354,7 @@ class FeedStatus(msgspec.Struct, frozen=True, kw_only=True):
     next_try: float | None = None
     updated: float = 0.0
     replay_speed: int = 0
+    exchange: str = ""
 
     @property
     def connected(self) -> bool:

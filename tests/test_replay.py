@@ -23,7 +23,7 @@ from msgspec.structs import replace
 
 from core.clock import FakeClock
 from core.commands import ApplyConfig, CommandResult, SetInstruments, StartFeed, StopFeed
-from core.config import Config, RealTimeConfig
+from core.config import Config, RealTimeConfig, WebSocketConfig
 from core.engine.loop import EngineLoop
 from core.errors import InputError
 from core.feed.messages import SourceLost
@@ -294,6 +294,42 @@ def test_a_replay_of_new_york_is_told_by_its_clock(rig, tmp_path, far_away):
     _, running, _ = made.events.of(FeedStatus)
     told = feed_sentence(running, istanbul_time("2026-11-20 18:30:00"))
     assert told == "Replay of 2026-11-20, 10:30:00, 50x"
+
+
+def test_settings_that_do_not_concern_it_leave_a_running_replay_alone(rig, tmp_path):
+    path = write(tmp_path / "day.jsonl", *session())
+    settings = config(path)
+    made = rig(settings)
+    made.loop.post(StartFeed())
+    made.until(lambda: len(made.events.of(Tick)) > 50)
+    at_ = made.time.time()
+    for change in (
+        {"signal_threshold_pct": 3.0}, {"noise_filter": "median"}, {"poll_interval_sec": 30.0},
+        {"enable_notifications": False}, {"stale_after_sec": 90.0}, {"max_live_symbols": 10},
+    ):  # fmt: skip
+        settings = replace(settings, real_time=replace(settings.real_time, **change))
+        made.loop.post(ApplyConfig(config=settings))
+    made.loop.post(
+        ApplyConfig(config=replace(settings, theme="dark", websocket=WebSocketConfig(timeout_ms=9)))
+    )
+    made.until(lambda: len(made.events.of(CommandResult)) >= 8)
+    assert made.time.time() >= at_ and [s.state for s in made.events.of(FeedStatus)] == [
+        "connecting",
+        "running",
+    ]
+    made.until(lambda: made.over)
+    assert [s.state for s in made.events.of(FeedStatus)] == ["connecting", "running", "offline"]
+
+
+def test_another_speed_begins_anew(rig, tmp_path):
+    path = write(tmp_path / "day.jsonl", *session())
+    made = rig(config(path))
+    made.loop.post(StartFeed())
+    made.until(lambda: len(made.events.of(Tick)) > 50)
+    made.loop.post(ApplyConfig(config=config(path, replay_speed=1000)))
+    made.until(lambda: made.over)
+    states = [(s.state, s.replay_speed) for s in made.events.of(FeedStatus)]
+    assert states[-3:] == [("connecting", 1000), ("running", 1000), ("offline", 1000)]
 
 
 # --- other worlds -------------------------------------------------------------------------------------

@@ -49,6 +49,18 @@ log = logging.getLogger(__name__)
 LONGEST_WAIT = 1.0
 
 
+def _feed_settings(config: Config) -> tuple[object, ...]:
+    """What the feed works by: a change of anything else leaves it running."""
+    live = config.real_time
+    if replays(config):
+        return live.live_data_source, live.replay_file, live.replay_speed, config.exchange
+    return (
+        config.websocket, live.live_data_source, live.use_tvdata, live.update_interval_ms,
+        live.poll_interval_sec, live.max_live_symbols, live.stale_after_sec, live.allow_simulation,
+        live.yahoo_base, live.yahoo_stream,
+    )  # fmt: skip
+
+
 class EngineLoop:
     """Ties inbox, engine, ledger and feed together.
 
@@ -297,7 +309,7 @@ class EngineLoop:
             self._engine_clock.release()  # what is read now belongs to the present
         engine.apply(config)
         self._config = config
-        feed_changed = (old.real_time, old.websocket) != (config.real_time, config.websocket)
+        feed_changed = _feed_settings(old) != _feed_settings(config)
         another_world = engine.store is not world
         was_running = feed.running
         if feed_changed or another_world:

@@ -16,7 +16,7 @@ from PyQt5.QtGui import QCloseEvent
 from PyQt5.QtWidgets import QDockWidget, QMainWindow, QTabBar, QTabWidget, QWidget
 
 from core.i18n import tr
-from gui.main_window.signs import shown
+from gui.main_window.signs import words_of
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class Docks:
 
     def add(self, name: str, widget: QWidget) -> Dock:
         """A dock for `widget`; its title is the sentence `window.NAME`."""
-        dock = Dock(shown(tr(f"window.{name}")), self._window)
+        dock = Dock(words_of(tr(f"window.{name}")), self._window)
         dock.setObjectName(f"dock_{name}")
         dock.setWidget(widget)
         dock.topLevelChanged.connect(lambda _floating: self._set_title_bar(dock))
@@ -230,5 +230,5 @@ class Docks:
     def retranslate(self, title: Callable[[str], str]) -> None:
         """Name the docks in the language in use."""
         for name, dock in self._docks.items():
-            dock.setWindowTitle(shown(title(f"window.{name}")))
+            dock.setWindowTitle(words_of(title(f"window.{name}")))
             dock.widget().setWindowTitle(title(f"window.{name}"))

@@ -47,6 +47,7 @@ from gui.main_window.money_bar import MoneyBar
 from gui.main_window.notice_bar import NoticeBar
 from gui.main_window.payloads import read_signal
 from gui.main_window.settings_flow import SettingsFlow
+from gui.main_window.views import Views
 from gui.workers.websocket_worker import WebSocketWorker, memory_store
 
 log = logging.getLogger(__name__)
@@ -101,6 +102,7 @@ class MainWindow(QMainWindow):
         self.money_bar = MoneyBar(self._config.exchange)
         self.notice_bar = NoticeBar()
         self.docks = Docks(self, data_dir)
+        self.views = Views(self, self.desk.chart, data_dir)
         self.actions_ = Actions(self)
         self._second = QTimer(self)
         self._second.setInterval(1000)
@@ -199,6 +201,7 @@ class MainWindow(QMainWindow):
         for name, panel in self.desk.panels.items():
             self.docks.add(name, panel)
         self.docks.restore()
+        self.views.restore()
         self._show_instruments(resolve_instruments(self._config))
 
     def _connect(self) -> None:
@@ -359,6 +362,8 @@ class MainWindow(QMainWindow):
         self.control_bar.load_icons()
         self.setWindowIcon(icon("signal", "accent"))
         self.alerts.start()
+        if self.views.chart_key and not self.docks["chart"].isHidden():
+            self.desk.chart.show_symbol(self.views.chart_key)
         if self._demo:
             self.start_scan()
 
@@ -375,6 +380,7 @@ class MainWindow(QMainWindow):
             self._closed = True
             self._second.stop()
             self.docks.save()
+            self.views.save()
             self.settings.end()
             self.link.post(StopFeed())  # its requests are broken off while the channels end
             self.alerts.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
@@ -91,7 +92,8 @@ class Stream:
                 return parts
         if self._beat:
             self._beat = False
-            return frame("beat", channel.last_id, b'{"engines":%s}' % self.hub.engines_json(self))
+            beat = b'{"at":%.3f,"engines":%s}' % (time.time(), self.hub.engines_json(self))
+            return frame("beat", channel.last_id, beat)
         return b""
 
     @property

@@ -8,9 +8,10 @@ let csrf = "";
 
 /** What the server answered that was not a success; `status` is HTTP's, 0 if there was no answer. */
 export class ApiError extends Error {
-  constructor(status, reason) {
+  constructor(status, code, reason) {
     super(reason);
     this.status = status;
+    this.code = code;
   }
 }
 
@@ -29,11 +30,11 @@ async function call(method, path, body) {
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
   } catch {
-    throw new ApiError(0, "");
+    throw new ApiError(0, "", "");
   }
   const text = await answer.text().catch(() => "");
   const data = parsed(text);
-  if (!answer.ok) throw new ApiError(answer.status, reasonOf(data) || String(answer.status));
+  if (!answer.ok) throw new ApiError(answer.status, data?.code ?? "", textOf(data?.detail) || String(answer.status));
   return data;
 }
 
@@ -45,9 +46,8 @@ function parsed(text) {
   }
 }
 
-function reasonOf(data) {
-  const found = data?.detail ?? data?.error ?? "";
-  return typeof found === "string" ? found : "";
+function textOf(value) {
+  return typeof value === "string" ? value : "";
 }
 
 function entered(session) {
@@ -75,9 +75,10 @@ export async function getSession() {
   }
 }
 
-/** Start or stop a bot. Throws ApiError. */
+/** Start or stop a bot; answers whether it is known to be done. Throws ApiError. */
 export async function command(botId, what, body) {
-  return call("POST", `bots/${encodeURIComponent(botId)}/${what}`, body);
+  const answer = await call("POST", `bots/${encodeURIComponent(botId)}/${what}`, body);
+  return answer?.state === "done";
 }
 
 /** The day's P&L so far: [[milliseconds, P&L], ...]. Throws ApiError. */

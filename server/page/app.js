@@ -12,7 +12,7 @@ import { language, recall, remember, setLanguage, t } from "./words.js";
 const TICK_MS = 1000;
 const NOTE_MS = 9000;
 const LOGIN_PROBLEMS = { 0: "login_unreachable", 401: "login_wrong", 403: "login_wrong", 422: "login_wrong", 429: "login_slow" };
-const COMMAND_PROBLEMS = { 0: "command_unreachable", 403: "command_forbidden", 404: "command_gone" };
+const COMMAND_PROBLEMS = { unknown_bot: "command_gone", only_looking: "command_forbidden", engine_silent: "command_engine" };
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 let session = null;
@@ -196,12 +196,13 @@ async function give(bot, what) {
   if (body === null || session === null) return;
   list.setPending(bot.bot_id, true);
   try {
-    await command(bot.bot_id, what, body);
-    note(t(what === "start" ? "command_started" : "command_stopped", { name: bot.name }), "good");
+    const done = await command(bot.bot_id, what, body);
+    const key = !done ? "command_pending" : what === "start" ? "command_started" : "command_stopped";
+    note(t(key, { name: bot.name }), "good");
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     if (error.status === 401) return leave("session_ended");
-    const key = COMMAND_PROBLEMS[error.status] ?? "command_refused";
+    const key = error.status === 0 ? "command_unreachable" : COMMAND_PROBLEMS[error.code] ?? "command_refused";
     note(t(key, { name: bot.name, reason: error.message }), "bad");
   } finally {
     list.setPending(bot.bot_id, false);

@@ -6,6 +6,7 @@ import { byId, setAttribute, setText } from "./dom.js";
 import { t } from "./words.js";
 
 const RESORT_MS = 2000;
+const UNSEEN_MS = 500;
 const RANK = { error: 0, in_position: 1, running: 2, market_closed: 3, stopped: 4 };
 const FILTERS = {
   all: () => true,
@@ -37,6 +38,7 @@ export class List {
   #dirty = new Set();
   #all = true;
   #frame = 0;
+  #unseen = 0;
   #sorted = 0;
   #resort = null;
   #list = byId("bots");
@@ -53,7 +55,10 @@ export class List {
   changed(ids) {
     if (ids === null) this.#all = true;
     else for (const id of ids) this.#dirty.add(id);
-    this.#frame ||= requestAnimationFrame(() => this.#paint());
+    if (this.#frame) return;
+    // A page that nobody sees has no frames, but must be right at once when it comes into view.
+    this.#frame = requestAnimationFrame(() => this.#paint());
+    this.#unseen = setTimeout(() => this.#paint(), UNSEEN_MS);
   }
 
   /** The lines of the day may have gaps: ask for them anew. */
@@ -80,6 +85,8 @@ export class List {
   }
 
   #paint() {
+    cancelAnimationFrame(this.#frame);
+    clearTimeout(this.#unseen);
     this.#frame = 0;
     const { bots } = this.follower;
     const ids = this.#all ? new Set([...this.#cards.keys(), ...bots.keys()]) : this.#dirty;

@@ -10,6 +10,7 @@ import { Gap } from "./follow.js";
 
 const STREAM = "api/v1/bots/status-stream";
 const SILENT_MS = 4000;
+const OVERDUE_MS = 3000;
 const GIVE_UP_MS = 8000;
 const LATE_MS = 4000;
 const ENGINE_MS = 4500;
@@ -31,6 +32,7 @@ export class Stream {
   #lastId = "";
   #heard = null; // the last event of this connection
   #beat = null; // {at: moment, engines: {name: seconds of silence or null}}
+  #fresh = true; // no beat of this connection has told the server's time yet
   #offset = 0; // how far this device's clock is ahead of the server's, in ms
   #wasLive = null; // wall time at which it last was
   #reason = "connecting";
@@ -81,7 +83,9 @@ export class Stream {
     const flows = this.#flows();
     const silent = flows ? this.#silentEngines() : [];
     const live = flows && silent.length === 0;
-    const reason = live ? "" : flows ? this.#engineReason(silent) : this.#why();
+    // A beat that is overdue says nothing against the engine.
+    const blame = flows && since(this.#beat.at) < OVERDUE_MS;
+    const reason = live ? "" : blame ? this.#engineReason(silent) : this.#why();
     const retryIn = this.#retryAt === null ? null : Math.max(0, this.#retryAt - performance.now());
     return { live, flows, reason, silent, since: live ? null : this.#wasLive, retryIn };
   }
@@ -116,6 +120,7 @@ export class Stream {
     this.#retry = this.#retryAt = null;
     this.#source?.close();
     this.#source = this.#heard = this.#beat = null;
+    this.#fresh = true;
   }
 
   #take(type, event) {
@@ -143,11 +148,12 @@ export class Stream {
       const ahead = Date.now() - data.at * 1000;
       // The first beat of a connection is as fresh as can be. One that comes late by that measure has waited in a
       // buffer, while this page or the network slept, and those behind it may be as old.
-      if (this.#beat !== null && ahead - this.#offset > LATE_MS) {
+      if (!this.#fresh && ahead - this.#offset > LATE_MS) {
         this.#lose("asleep");
         return false;
       }
-      if (this.#beat === null || ahead < this.#offset) this.#offset = ahead;
+      if (this.#fresh || ahead < this.#offset) this.#offset = ahead;
+      this.#fresh = false;
     }
     this.#beat = { at: moment(), engines: data.engines };
     this.#tries = 0;
@@ -217,7 +223,8 @@ export class Stream {
   #why() {
     if (navigator.onLine === false) return "offline";
     if (this.#source === null) return this.#reason;
-    if (this.#heard !== null && since(this.#heard) > SILENT_MS) return "silent";
+    if (this.#heard !== null && since(this.#heard) > OVERDUE_MS) return "silent";
+    if (this.#beat !== null && since(this.#beat.at) > OVERDUE_MS) return "silent";
     return this.#reason === "connecting" ? "connecting" : this.#reason === "asleep" ? "asleep" : "trying";
   }
 

@@ -138,6 +138,8 @@ export const WORDS = {
   command_unreachable: { en: "{name}: the server did not answer, so it is not known whether this was done. Watch the bot's status.", tr: "{name}: sunucu yanıt vermedi, işlemin yapılıp yapılmadığı bilinmiyor. Botun durumunu izleyin." },
   command_refused: { en: "{name}: not done. {reason}", tr: "{name}: yapılamadı. {reason}" },
   command_forbidden: { en: "{name}: not done. You may only look.", tr: "{name}: yapılamadı. Yalnızca izleme yetkiniz var." },
+  command_pending: { en: "{name}: sent, but not confirmed yet. Watch the bot's status.", tr: "{name}: gönderildi ama henüz onaylanmadı. Botun durumunu izleyin." },
+  command_engine: { en: "{name}: not done. The bot's trading engine does not answer.", tr: "{name}: yapılamadı. Botun işlem motoru yanıt vermiyor." },
   command_gone: { en: "{name}: not done. There is no such bot any more.", tr: "{name}: yapılamadı. Böyle bir bot artık yok." },
   close: { en: "Close", tr: "Kapat" },
 };

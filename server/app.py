@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
-from server import bot_routes, docs, errors, page_routes, session_routes
+from server import bot_routes, docs, errors, page_routes, session_routes, stream_routes
 from server.auth import Gate
 from server.bus import StatusBus
 from server.errors import ApiError
@@ -37,6 +37,7 @@ def create_app(hub: Hub, gate: Gate, bus: StatusBus, allowed_hosts: Iterable[str
     gate.on_change = lambda: hub.end_streams(gate.is_valid)
     errors.install(app)
     app.add_exception_handler(TooManyStreamsError, _too_many_streams)
+    app.router.routes += stream_routes.routes(hub, gate)
     app.include_router(bot_routes.router)
     app.include_router(session_routes.router)
     docs.install(app)

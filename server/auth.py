@@ -11,7 +11,6 @@ from fastapi import Request, Security
 from fastapi.security import APIKeyCookie, HTTPBearer
 
 from core.accounts import Account, hash_token
-from core.secrets import redactor
 from server.errors import ApiError
 from server.limits import FailureLimiter
 from server.sessions import Sessions
@@ -86,7 +85,6 @@ class Gate:
         if header:
             scheme, _, token = header.partition(" ")
             token = token.strip()
-            redactor.learn(token)
             account = self.find(token) if scheme.lower() == "bearer" else None
             if account is None:
                 raise self.refusal(request)

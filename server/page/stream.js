@@ -137,7 +137,8 @@ export class Stream {
     } catch (problem) {
       if (!(problem instanceof Gap)) throw problem;
       this.#lastId = "";
-      this.#connect();
+      this.#lose("retry");
+      return;
     }
     this.#tell();
   }

@@ -111,9 +111,8 @@ def test_a_silent_message_stands_in_the_log_alone(qtbot: Any, data_dir: Path) ->
 
 
 def _settled(model: Any) -> dict[tuple[str, str], tuple[str, str]]:
-    return {
-        name: (line.status, line.detail) for name, line in model._latest.items() if line.status in SETTLED
-    }
+    lines = {name: line for name, line in model._latest.items() if line.status in SETTLED}
+    return {name: (line.status, line.detail) for name, line in lines.items()}
 
 
 def test_without_a_data_directory_nothing_is_kept(qtbot: Any) -> None:

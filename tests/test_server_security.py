@@ -275,7 +275,8 @@ def raw(server: RunningServer, head: str) -> bytes:
 
 FOREIGN_HOSTS = [
     "evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "evil.example:80", "",
-    "127.0.0.1@evil", "192.168.1.5", "[::1", "localhost:x", "127.0.0.2", "localhost/.evil.example", "LOCALHOST.", "ü",
+    "127.0.0.1@evil", "192.168.1.5", "[::1", "localhost:x", "127.0.0.2", "localhost/.evil.example",
+    "LOCALHOST.", "ü",
 ]  # fmt: skip
 
 

@@ -8,7 +8,15 @@ from cli.arguments import Options
 from cli.engine_run import EngineRun, ended_after, ended_by_signals, owned
 from cli.terminal_view import TerminalView
 from core.events import EventBus
-from core.model import FeedStatus, FreshnessChange, Notice, PortfolioSnapshot, Signal, Tick
+from core.model import (
+    FeedStatus,
+    FreshnessChange,
+    Notice,
+    PortfolioSnapshot,
+    Signal,
+    SourceConflict,
+    Tick,
+)
 from core.session import Session, prepare_session
 
 
@@ -41,6 +49,7 @@ def _scan(session: Session, duration: float | None) -> None:
 def _subscribe(bus: EventBus, view: TerminalView) -> None:
     bus.subscribe(Tick, view.on_tick)
     bus.subscribe(FreshnessChange, view.on_freshness)
+    bus.subscribe(SourceConflict, view.on_conflict)
     bus.subscribe(Signal, view.on_signal)
     bus.subscribe(PortfolioSnapshot, view.on_portfolio)
     bus.subscribe(FeedStatus, view.on_feed_status)

@@ -19,6 +19,7 @@ from core.config import Config
 from core.engine.crosscheck import CrossCheck
 from core.engine.journal import SignalJournal
 from core.engine.noise import make_filter
+from core.engine.outbox import Outbox
 from core.engine.portfolio import Portfolio
 from core.engine.prices import PriceBook
 from core.engine.signals import SignalRule, daily_volatility
@@ -27,6 +28,7 @@ from core.events import EventBus
 from core.exchanges import EXCHANGES
 from core.market_calendar import MarketCalendar
 from core.model import FreshnessChange, Instrument, Notice, Quote, Signal, SourceConflict, Tick
+from core.notifications.routes import Routes
 from core.replay.clock import real_clock
 from core.sources.base import DailyCloses
 from core.storage.base import Store
@@ -70,8 +72,14 @@ def _counts_simulated(config: Config) -> bool:
 class Engine:
     """Owns prices, signals and portfolio. Every method belongs to one thread, the engine's."""
 
-    def __init__(self, config: Config, open_store: StoreFactory, clock: Clock, bus: EventBus) -> None:
-        """Opens the store. Raises `StorageError`, or `InputError` for closures that are none."""
+    def __init__(
+        self, config: Config, open_store: StoreFactory, clock: Clock, bus: EventBus,
+        routes: Routes | None = None,
+    ) -> None:  # fmt: skip
+        """Opens the store; `routes` tell which notifications are accepted into its outbox, without it none.
+
+        Raises `StorageError`, or `InputError` for closures that are none.
+        """
         self.config = config
         self.clock = clock
         self.bus = bus
@@ -86,7 +94,7 @@ class Engine:
         """How many signals there were since the last start over."""
         self._calendar = MarketCalendar(config.extra_closures)
         self.prices = self._make_book(config)
-        self.cross = CrossCheck(real_time.cross_check_pct)
+        self.cross = CrossCheck(real_time.cross_check_pct, self._calendar)
         self.rule = SignalRule(
             real_time.signal_threshold_pct, real_time.signal_cooldown_sec, trade_simulation=simulated
         )
@@ -101,7 +109,9 @@ class Engine:
         self._looked: tuple[float, float] | None = None
         self._next_age = 0.0
         self._next_portfolio = 0.0
+        self._routes = routes
         self.store = open_store(config)
+        self.outbox = Outbox(self.store, self._real_clock, bus, routes)
         self._journal = SignalJournal(self.store)
         self.bars = BarKeeper(
             self._bar_store(config), self._calendar, self._real_clock, bus, simulated=simulated,
@@ -167,6 +177,7 @@ class Engine:
 
     def end_batch(self) -> None:
         """Store and publish the signals, look for stale prices once a second, publish the portfolio."""
+        quiet = not self._signals
         if self._signals:
             self._publish_signals()
         now = self._real_clock.monotonic()
@@ -176,9 +187,11 @@ class Engine:
                 self._watch_clocks()
                 self._every_second()
                 self.bars.prune()
+                self.outbox.look(quiet=quiet)
                 if self.on_look is not None:
                     self.on_look(*self.prices.judged_at)
         self.bars.end_batch(now)
+        self.outbox.flush()
         if self.portfolio.dirty and now >= self._next_portfolio:
             self._next_portfolio = now + self.config.real_time.update_interval_ms / 1000.0
             self.publish_portfolio()
@@ -219,6 +232,10 @@ class Engine:
         close = daily.before(day) if daily.days else daily.closes[-1]
         if close is not None:
             self.prices.offer_previous_close(daily.key, close)
+            if daily.source and daily.days:
+                conflict = self.cross.hear_close(daily.key, daily.source, close, self.clock.time())
+                if conflict is not None:
+                    self._tell_conflict(conflict)
         self.rule.set_volatility(daily.key, daily_volatility(daily.closes))
 
     # --- state --------------------------------------------------------------------------------------
@@ -248,12 +265,15 @@ class Engine:
         store = self._open_store(config) if another_world else self.store
         self.config = config
         self._switch(config)
+        if self._routes is not None:
+            self._routes.configure(config)
         self.prices.stale_after = config.real_time.stale_after_sec
         if config.real_time.cross_check_pct != old.real_time.cross_check_pct:
             self._drop_conflicts()
         if config.extra_closures != old.extra_closures:
             self._calendar = calendar
             self.prices.set_calendar(calendar)
+            self.cross.calendar = calendar
             self.bars.set_calendar(calendar)
         self.bars.keep_days = config.storage.keep_minute_bars_days
         self.rule.configure(
@@ -300,6 +320,7 @@ class Engine:
         try:
             self._publish_signals()
             self._journal.abandon()
+            self.outbox.close()
             self.bars.close()
         finally:
             self.store.close()
@@ -331,9 +352,11 @@ class Engine:
         """Real, simulated and replayed trading share nothing: no database, no prices, no references."""
         self._publish_signals()
         self._journal.abandon()
+        self.outbox.close()
         self.bars.flush()
         self.store.close()
         self.store = store
+        self.outbox = Outbox(store, self._real_clock, self.bus, self._routes)
         self._journal = SignalJournal(store)
         self._store_error = ""
         self.portfolio.trade_simulation = _counts_simulated(config)
@@ -375,7 +398,7 @@ class Engine:
         """Begin to compare anew; nothing is held."""
         for conflict in self.cross.conflicts():
             self.bus.publish(msgspec.structs.replace(conflict, over=True))
-        self.cross = CrossCheck(self.config.real_time.cross_check_pct)
+        self.cross = CrossCheck(self.config.real_time.cross_check_pct, self._calendar)
 
     def _tell_aged(self, changes: Sequence[FreshnessChange]) -> None:
         for change in changes:

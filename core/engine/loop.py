@@ -34,6 +34,7 @@ from core.feed.history import BarHistory, HistoryFailed
 from core.feed.live_feed import LiveFeed, PushFactory, SourceFactory
 from core.feed.messages import InstrumentUnknown, SourceLost
 from core.model import FeedStatus, Instrument, Notice, Quote
+from core.notifications.routes import Routes
 from core.replay.clock import real_clock, replay_clock
 from core.replay.player import ReplayFeed, ReplayPortion
 from core.sources import registry
@@ -58,11 +59,11 @@ class EngineLoop:
     def __init__(
         self, config: Config, open_store: StoreFactory, clock: Clock, *, bus: EventBus | None = None,
         budgets: BudgetRegistry = PROCESS_BUDGETS, create_source: SourceFactory = create_source,
-        create_push: PushFactory | None = None, recordings: Path | None = None,
+        create_push: PushFactory | None = None, recordings: Path | None = None, routes: Routes | None = None,
     ) -> None:  # fmt: skip
         """Push sources come from `create_push`; without one they are the registry's, unless `create_source`
         is not the registry's either: then there are none. `recordings` is the folder of the recordings,
-        without which nothing is recorded."""
+        without which nothing is recorded; `routes` are as in `Engine`."""
         self.bus = bus or EventBus()
         self.inbox = Inbox()
         self._config = config
@@ -70,6 +71,7 @@ class EngineLoop:
         self._clock = real_clock(clock)
         self._engine_clock = replay_clock(clock)
         self._recordings = recordings
+        self._routes = routes
         self._recorder: Recorder | None = None
         self._on_quote: Callable[[Quote], None] = lambda quote: None
         self._budgets = budgets
@@ -124,7 +126,7 @@ class EngineLoop:
 
     def open(self) -> None:
         """Open the store and load the state. Raises `StorageError` when the store cannot be opened."""
-        self._engine = Engine(self._config, self._open_store, self._engine_clock, self.bus)
+        self._engine = Engine(self._config, self._open_store, self._engine_clock, self.bus, self._routes)
         self._ledger = Ledger(self._engine)
         self._live = LiveFeed(
             self.inbox, self._clock, self._budgets, self._create_source, auto_order,

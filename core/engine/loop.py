@@ -17,7 +17,9 @@ from core.commands import (
     Command,
     CommandResult,
     LookAt,
+    RequestSnapshot,
     SetInstruments,
+    StartBot,
     StartFeed,
     StopFeed,
     UnwatchBars,
@@ -133,9 +135,17 @@ class EngineLoop:
             self._session_of, None if self._create_push is None else self._push_source, push_order,
         )  # fmt: skip
         self._engine.bars.ask_history = self._live.history.ask
+        self._engine.on_wake = self.inbox.wake
+        self._engine.bots.ask_for_history()
         self._feed = self._replay if replays(self._config) else self._live
         self._follow_recording()
+        self._publish_all()
+
+    def _publish_all(self) -> None:
+        """Everything that a newcomer needs to know."""
+        assert self._ledger is not None
         self._ledger.publish_all()
+        self.engine.bots.publish_all()
 
     def _session_of(self, exchange: str) -> float:
         """From any thread; the price book is another one after a replay."""
@@ -188,7 +198,9 @@ class EngineLoop:
         """Carry out the commands that were posted before the end: nothing that was asked for is lost."""
         messages, _ = self.inbox.take(0)
         for message in messages:
-            if self._ledger is not None and self._ledger.handles(message):
+            if self._ledger is None:
+                return
+            if self._ledger.handles(message) or self.engine.bots.handles(message):
                 self._command(message)
 
     def _guarded(self, work: Callable[[Any], None], message: Any) -> None:
@@ -217,6 +229,7 @@ class EngineLoop:
             self.bus.publish(message)
             if message.state == "stopped":
                 self.engine.expire_prices()
+                self._tell_unguarded()
         elif isinstance(message, DailyCloses):
             self._record(message)
             self.engine.on_daily(message)
@@ -249,15 +262,28 @@ class EngineLoop:
     def _prefer(self) -> None:
         """Ask first for what is held and for what is on the screen."""
         assert self._live is not None
-        self._live.prefer(self._on_screen.union(self.engine.portfolio.keys))
+        self._live.prefer(self._on_screen.union(self.engine.preferred))
+
+    def _tell_unguarded(self) -> None:
+        """The feed rests: no stop of a bot can be looked after."""
+        count = len(self.engine.bots.held())
+        if count and not self.stopping:
+            self.bus.publish(Notice("warning", "bots.no_feed", {"count": count}))
 
     def _execute(self, command: Command) -> None:
         assert self._feed is not None
         assert self._ledger is not None
         if self._ledger.handles(command):
             self._ledger.execute(command)
+            if isinstance(command, RequestSnapshot):
+                self.engine.bots.publish_all()
             self._feed.watch(self.engine.priced())
             self._prefer()
+        elif self.engine.bots.handles(command):
+            self.engine.bots.execute(command)
+            if isinstance(command, StartBot) and not self._feed.running:
+                self.bus.publish(Notice("warning", "bots.started_without_feed"))
+            self._feed.watch(self.engine.priced())
         elif isinstance(command, LookAt):
             self._on_screen = command.keys
             self._prefer()
@@ -285,7 +311,7 @@ class EngineLoop:
         if not self._live.history.expects(message):
             return
         if isinstance(message, BarHistory):
-            self.engine.bars.on_history(message.key, message.seconds, message.bars)
+            self.engine.on_history(message.key, message.seconds, message.bars)
         else:
             fields = {"key": message.key, "error": message.error}
             self.bus.publish(Notice("warning", "bars.no_history", fields))
@@ -302,6 +328,10 @@ class EngineLoop:
             self._engine_clock.release()  # what is read now belongs to the present
         engine.apply(config)
         self._config = config
+        if config.bots != old.bots:
+            engine.forget_unpriced()
+            feed.watch(engine.priced())
+            self._prefer()
         feed_changed = (old.real_time, old.websocket) != (config.real_time, config.websocket)
         another_world = engine.store is not world
         was_running = feed.running
@@ -310,8 +340,7 @@ class EngineLoop:
         if another_world:
             self.inbox.drop_quotes()
             feed.forget_closes()
-            assert self._ledger is not None
-            self._ledger.publish_all()
+            self._publish_all()
         self._feed = self._replay if replays(config) else self._live
         self._follow_recording()
         if was_running:

@@ -134,7 +134,7 @@ bots = sa.Table(
     sa.Column("position", sa.Integer, primary_key=True),  # the order in which they were first stored
     _text("bot_id", unique=True), _text("owner"), _text("config"),
     sa.Column("version", sa.BigInteger, nullable=False),
-    _text("state"), _money("cash"), _text("memory"),
+    _text("state"), _money("cash"), _text("memory"), _text("series"),
     sa.Column("retired", sa.Boolean, nullable=False),
     sqlite_autoincrement=True,
 )  # fmt: skip

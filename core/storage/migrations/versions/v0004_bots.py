@@ -35,7 +35,7 @@ def upgrade() -> None:
 def _bots() -> None:
     op.create_table(
         "bots", _id("position"), _column("bot_id", unique=True), *_texts("owner", "config"),
-        _column("version", sa.BigInteger), *_texts("state", "cash", "memory"),
+        _column("version", sa.BigInteger), *_texts("state", "cash", "memory", "series"),
         _column("retired", sa.Boolean), sqlite_autoincrement=True,
     )  # fmt: skip
 

@@ -24,8 +24,9 @@ from core.accounts import AccountStore
 from core.config import ServerConfig
 from core.errors import UserError
 from core.instance_lock import InstanceLock
+from core.network import is_loopback
 from server.bus import InProcessBus
-from server.setup import Users, is_loopback, prepare
+from server.setup import Users, prepare
 from tests.server_helpers import FakeEngine, following, parse_events, wait_for
 
 ROOT = Path(__file__).parent.parent

@@ -318,6 +318,7 @@ def check_setup(_patient: Patient) -> Finding:
 def all_checks(config: Config) -> list[Check]:
     """The checks in the report's order."""
     from cli.doctor_bots import check_strategies
+    from cli.doctor_server import check_server
 
     return [
         Check("versions", check_versions),
@@ -331,6 +332,7 @@ def all_checks(config: Config) -> list[Check]:
         *source_checks(config),
         Check("telegram", check_telegram),
         Check("email", check_email),
+        Check("server", check_server),
         Check("display", check_display),
         Check("fonts", check_fonts),
     ]

@@ -12,7 +12,7 @@ from core.config_check import all_paths, check_value, with_value
 from core.config_rules import problems_between
 from core.i18n import format_number, tr
 
-KEPT_AS_THEY_STAND = frozenset(("bots", "bot_executor", "server"))
+KEPT_AS_THEY_STAND = frozenset(("bots", "bot_executor", "server", "remote_servers"))
 PAGES: dict[str, tuple[str, ...]] = {
     "general": ("language", "theme", "flash_changes", "exchange", "symbols", "extra_closures", "log_level",
                 "debug_mode"),

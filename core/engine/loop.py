@@ -17,7 +17,9 @@ from core.commands import (
     Command,
     CommandResult,
     LookAt,
+    RequestSnapshot,
     SetInstruments,
+    StartBot,
     StartFeed,
     StopFeed,
     UnwatchBars,
@@ -48,6 +50,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LONGEST_WAIT = 1.0
+
+
+def _feed_settings(config: Config) -> tuple[object, ...]:
+    """What the feed works by: a change of anything else leaves it running."""
+    live = config.real_time
+    if replays(config):
+        return live.live_data_source, live.replay_file, live.replay_speed, config.exchange
+    return (
+        config.websocket, live.live_data_source, live.use_tvdata, live.update_interval_ms,
+        live.poll_interval_sec, live.max_live_symbols, live.stale_after_sec, live.allow_simulation,
+        live.yahoo_base, live.yahoo_stream,
+    )  # fmt: skip
 
 
 class EngineLoop:
@@ -86,6 +100,9 @@ class EngineLoop:
         self._replay = ReplayFeed(self.inbox, self._engine_clock, recordings, open_store)
         self._ledger: Ledger | None = None
         self._bugs: set[object] = set()
+        self.alive_at = float("-inf")
+        """When the loop last did something (`clock.monotonic`): at least every second while it lives. Any
+        thread may read it."""
 
     @property
     def engine(self) -> Engine:
@@ -128,11 +145,20 @@ class EngineLoop:
         self._live = LiveFeed(
             self.inbox, self._clock, self._budgets, self._create_source, auto_order,
             self._session_of, None if self._create_push is None else self._push_source, push_order,
+            lambda exchange: self.engine.market(exchange, self._clock.time()),
         )  # fmt: skip
         self._engine.bars.ask_history = self._live.history.ask
+        self._engine.on_wake = self.inbox.wake
+        self._engine.bots.ask_for_history()
         self._feed = self._replay if replays(self._config) else self._live
         self._follow_recording()
+        self._publish_all()
+
+    def _publish_all(self) -> None:
+        """Everything that a newcomer needs to know."""
+        assert self._ledger is not None
         self._ledger.publish_all()
+        self.engine.bots.publish_all()
 
     def _session_of(self, exchange: str) -> float:
         """From any thread; the price book is another one after a replay."""
@@ -159,6 +185,7 @@ class EngineLoop:
                 self._take(quote)
         self._guarded(lambda _: engine.end_batch(), None)
         feed.tick()
+        self.alive_at = self._clock.monotonic()
 
     def _take(self, quote: Quote) -> None:
         try:
@@ -184,7 +211,9 @@ class EngineLoop:
         """Carry out the commands that were posted before the end: nothing that was asked for is lost."""
         messages, _ = self.inbox.take(0)
         for message in messages:
-            if self._ledger is not None and self._ledger.handles(message):
+            if self._ledger is None:
+                return
+            if self._ledger.handles(message) or self.engine.bots.handles(message):
                 self._command(message)
 
     def _guarded(self, work: Callable[[Any], None], message: Any) -> None:
@@ -213,6 +242,7 @@ class EngineLoop:
             self.bus.publish(message)
             if message.state == "stopped":
                 self.engine.expire_prices()
+                self._tell_unguarded()
         elif isinstance(message, DailyCloses):
             self._record(message)
             self.engine.on_daily(message)
@@ -245,15 +275,28 @@ class EngineLoop:
     def _prefer(self) -> None:
         """Ask first for what is held and for what is on the screen."""
         assert self._live is not None
-        self._live.prefer(self._on_screen.union(self.engine.portfolio.keys))
+        self._live.prefer(self._on_screen.union(self.engine.preferred))
+
+    def _tell_unguarded(self) -> None:
+        """The feed rests: no stop of a bot can be looked after."""
+        count = len(self.engine.bots.held())
+        if count and not self.stopping:
+            self.bus.publish(Notice("warning", "bots.no_feed", {"count": count}))
 
     def _execute(self, command: Command) -> None:
         assert self._feed is not None
         assert self._ledger is not None
         if self._ledger.handles(command):
             self._ledger.execute(command)
+            if isinstance(command, RequestSnapshot):
+                self.engine.bots.publish_all()
             self._feed.watch(self.engine.priced())
             self._prefer()
+        elif self.engine.bots.handles(command):
+            self.engine.bots.execute(command)
+            if isinstance(command, StartBot) and not self._feed.running:
+                self.bus.publish(Notice("warning", "bots.started_without_feed"))
+            self._feed.watch(self.engine.priced())
         elif isinstance(command, LookAt):
             self._on_screen = command.keys
             self._prefer()
@@ -281,7 +324,7 @@ class EngineLoop:
         if not self._live.history.expects(message):
             return
         if isinstance(message, BarHistory):
-            self.engine.bars.on_history(message.key, message.seconds, message.bars)
+            self.engine.on_history(message.key, message.seconds, message.bars)
         else:
             fields = {"key": message.key, "error": message.error}
             self.bus.publish(Notice("warning", "bars.no_history", fields))
@@ -298,7 +341,11 @@ class EngineLoop:
             self._engine_clock.release()  # what is read now belongs to the present
         engine.apply(config)
         self._config = config
-        feed_changed = (old.real_time, old.websocket) != (config.real_time, config.websocket)
+        if config.bots != old.bots:
+            engine.forget_unpriced()
+            feed.watch(engine.priced())
+            self._prefer()
+        feed_changed = _feed_settings(old) != _feed_settings(config)
         another_world = engine.store is not world
         was_running = feed.running
         if feed_changed or another_world:
@@ -306,8 +353,7 @@ class EngineLoop:
         if another_world:
             self.inbox.drop_quotes()
             feed.forget_closes()
-            assert self._ledger is not None
-            self._ledger.publish_all()
+            self._publish_all()
         self._feed = self._replay if replays(config) else self._live
         self._follow_recording()
         if was_running:

@@ -22,6 +22,7 @@ class MemoryBots(MemoryOutbox):
     def __init__(self) -> None:
         super().__init__()
         self._bots: dict[str, tuple[BotRecord, bytes]] = {}
+        self._series_of: dict[str, bytes] = {}
         self._bot_orders: dict[str, BotOrder] = {}
         self._open_orders: dict[str, dict[str, BotOrder]] = {}
         self._bot_fills: dict[str, BotFill] = {}
@@ -33,6 +34,7 @@ class MemoryBots(MemoryOutbox):
         return tuple(
             replace(
                 record, memory=msgspec.json.decode(memory),
+                series=msgspec.json.decode(self._series_of.get(bot_id, b"{}")),
                 orders=tuple(self._open_orders.get(bot_id, {}).values()),
             )
             for bot_id, (record, memory) in self._bots.items()
@@ -50,15 +52,21 @@ class MemoryBots(MemoryOutbox):
             versions[bot_id] = change.state.version
         self._refuse_doubles(changes)
         memories = [msgspec.json.encode(change.memory) for change in changes]
+        series = {
+            change.state.bot_id: msgspec.json.encode(change.series)
+            for change in changes if change.series is not None
+        }  # fmt: skip
         lines = [line for change in changes for alert in change.alerts for line in self._lines_of(alert)]
         for change, memory in zip(changes, memories, strict=True):
             self._apply(change, memory)
+        self._series_of.update(series)
         self._accept(lines)
 
     def remove_bot(self, bot_id: str) -> None:
         """See `Store.remove_bot`."""
         self._check()
         self._bots.pop(bot_id, None)
+        self._series_of.pop(bot_id, None)
         for order in self._open_orders.pop(bot_id, {}).values():
             self._bot_orders[order.order_id] = replace(order, status="cancelled")
 

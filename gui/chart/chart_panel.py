@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from PyQt5.QtCore import QEvent, QPoint, Qt, QTimer, pyqtSignal
 from PyQt5.QtGui import QFontMetrics, QHideEvent, QKeyEvent, QPainter, QPixmap, QResizeEvent, QShowEvent
@@ -114,8 +115,22 @@ class ChartPanel(QWidget):
 
     def set_frame(self, seconds: int) -> None:
         """Show bars of `seconds`, one of `FRAMES`."""
-        if seconds != self.seconds:
+        if seconds != self.seconds and self.key:
             self._turn_to(self.key, seconds)
+        self.seconds = seconds
+
+    def view_state(self) -> dict[str, Any]:
+        """The instrument, the time frame and what is switched off, as plain JSON values."""
+        off = [name for name, on in self._switched.items() if not on]
+        return {"key": self.key, "frame": self.seconds, "off": off}
+
+    def restore_view_state(self, state: dict[str, Any]) -> None:
+        """Take over the time frame and the switches of a `view_state`; nonsense is passed over."""
+        frame, off = state.get("frame"), state.get("off")
+        if isinstance(frame, int) and frame in FRAMES:
+            self.set_frame(frame)
+        for name, button in self.header.switches.items():
+            button.setChecked(not (isinstance(off, list) and name in off))
 
     def watch(self) -> None:
         """Ask for the bars, for the first time or again, because the engine was started anew."""

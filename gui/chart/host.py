@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PyQt5.QtCore import pyqtSignal
 from PyQt5.QtWidgets import QStackedWidget, QWidget
@@ -36,6 +36,7 @@ class ChartHost(QStackedWidget):
         self._positions: Sequence[Position] = ()
         self._trades: Sequence[ClosedTrade] = ()
         self._signals: list[Signal] = []
+        self._view: dict[str, Any] = {}
         self.panel: ChartPanel | None = None
         self.addWidget(EmptyState("chart", "chart.empty_title", "chart.empty_text"))
 
@@ -56,6 +57,16 @@ class ChartHost(QStackedWidget):
         if self.panel is not None:
             self.panel.forget()
             self.setCurrentIndex(0)
+
+    def view_state(self) -> dict[str, Any]:
+        """The instrument, the time frame and what is switched off, as plain JSON values."""
+        return self._view if self.panel is None else self.panel.view_state()
+
+    def restore_view_state(self, state: dict[str, Any]) -> None:
+        """Take over the time frame and the switches of a `view_state`; nonsense is passed over."""
+        self._view = {name: value for name, value in state.items() if name != "key"}
+        if self.panel is not None:
+            self.panel.restore_view_state(state)
 
     def watch_again(self) -> None:
         """Ask for the bars once more, of an engine that was started anew."""
@@ -109,6 +120,7 @@ class ChartHost(QStackedWidget):
         panel.watch_wanted.connect(self.watch_wanted)
         panel.unwatch_wanted.connect(self.unwatch_wanted)
         panel.close_wanted.connect(self.close_wanted)
+        panel.restore_view_state(self._view)
         panel.set_positions(self._positions)
         panel.set_trades(self._trades)
         panel.set_signals(self._signals)

@@ -28,6 +28,7 @@ from core.market_calendar import MarketCalendar
 from core.model import FeedStatus, PortfolioSnapshot, Signal, SourceConflict
 from gui.chart.host import ChartHost
 from gui.main_window.engine_link import EngineLink
+from gui.widgets.bot_status_panel import BotStatusPanel
 from gui.widgets.feed_health_panel import FeedHealthPanel
 from gui.widgets.log_panel import LogPanel
 from gui.widgets.notification_log import NotificationLogPanel, channel_states
@@ -55,6 +56,7 @@ class Desk(QObject):
         self.positions = PositionsPanel(now=clock.time)
         self.positions.setMinimumHeight(LEAST_HEIGHT)
         self.trades = TradesPanel()
+        self.bots = BotStatusPanel(clock=clock)
         self.feed = FeedHealthPanel()
         self.signals = SignalsPanel(now=clock.time)
         self.notifications = NotificationLogPanel(now=clock.time)
@@ -69,7 +71,7 @@ class Desk(QObject):
         return {
             "chart": self.chart, "live_prices": self.ticker, "symbols": self.symbols,
             "positions": self.positions, "trades": self.trades, "signals": self.signals,
-            "notifications": self.notifications, "feed": self.feed, "log": self.log,
+            "notifications": self.notifications, "feed": self.feed, "log": self.log, "bots": self.bots,
         }  # fmt: skip
 
     def configure(self, config: Config) -> None:

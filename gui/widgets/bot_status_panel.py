@@ -20,7 +20,7 @@ from gui.models.bots_model import BotFilter, BotsModel, BotSort
 from gui.models.cells import tint_of
 from gui.widgets.bot_list import BotList
 from gui.widgets.empty_state import EmptyState, TableOrEmpty
-from gui.widgets.panel_tools import ActionBar, PanelAction, TotalsBar, fill_combo
+from gui.widgets.panel_tools import ActionBar, PanelAction, TotalsBar, action_button, fill_combo
 
 FRAME_MS = 33
 LOOK_MS = 500
@@ -43,6 +43,7 @@ class BotStatusPanel(QWidget):
     edit_requested = pyqtSignal(str)
     clone_requested = pyqtSignal(str)
     delete_requested = pyqtSignal(str)
+    servers_requested = pyqtSignal()
     chart_requested = pyqtSignal(str)
     """With an instrument's key."""
 
@@ -51,7 +52,7 @@ class BotStatusPanel(QWidget):
         self._clock = clock or SystemClock()
         self._model = BotsModel(self._clock, self)
         self._beats: dict[str, float] = {}
-        self._sums: tuple[Any, ...] = ()
+        self._notes: dict[str, str] = {}
         self._make_parts()
         self._frame = _timer(self, FRAME_MS, self._next_frame, single=True)
         self._look = _timer(self, LOOK_MS, self._look_around)
@@ -66,6 +67,10 @@ class BotStatusPanel(QWidget):
             PanelAction(self, "stop", "bots_view.stop_all", self.stop_all_requested.emit),
         )
         self.bar = ActionBar(self._actions, self)
+        self._servers = PanelAction(self, "plug", "bots_view.servers", self.servers_requested.emit)
+        servers = action_button(self._servers, self)
+        servers.setToolButtonStyle(Qt.ToolButtonIconOnly)
+        self.bar.row.addWidget(servers)
         self.filter = QLineEdit(self)
         self.filter.setClearButtonEnabled(True)
         self.filter.textChanged.connect(lambda text: self._set_view(text=text))
@@ -129,6 +134,7 @@ class BotStatusPanel(QWidget):
     def remove_server(self, server: str) -> None:
         """Forget a server and its bots."""
         self._beats.pop(server, None)
+        self._notes.pop(server, None)
         self._model.set_silent(server, None)
         self.set_bots((), server)
 
@@ -138,10 +144,19 @@ class BotStatusPanel(QWidget):
         if server in self._model.silent:
             self._look_around()
 
-    def set_silent(self, server: str) -> None:
-        """Nothing comes from `server` any more: show it at once."""
-        self._beats[server] = self._clock.monotonic() - SILENT_AFTER
+    def set_silent(self, server: str, since: float | None = None) -> None:
+        """Nothing comes from `server` any more (since a monotonic time): show it at once."""
+        latest = self._clock.monotonic() - SILENT_AFTER
+        self._beats[server] = latest if since is None else min(since, latest)
         self._look_around()
+
+    def set_server_note(self, server: str, sentence: str) -> None:
+        """Say at the foot of the panel what is wrong with a server, "" if nothing is."""
+        if sentence:
+            self._notes[server] = sentence
+        else:
+            self._notes.pop(server, None)
+        self._sum_up()
 
     # --- what the owner asks ------------------------------------------------------------------------
 
@@ -243,8 +258,9 @@ class BotStatusPanel(QWidget):
     def _sum_up(self) -> None:
         """The line at the foot: how many work, the day's and the open P&L per currency."""
         cards = self._model.cards()
+        notes = [[("", sentence, "warning", "")] for sentence in self._notes.values()]
         if not cards:
-            self.totals.set_lines([])
+            self.totals.set_lines(notes)
             return
         active = sum(card.state.status in LIVELY for card in cards)
         errors = sum(card.state.last_error is not None for card in cards)
@@ -256,7 +272,7 @@ class BotStatusPanel(QWidget):
         if since is not None:
             text = tr("bots_view.summary_silent", duration=duration(self._clock.monotonic() - since))
             lines.append([("", text, "warning", "")])
-        self.totals.set_lines(lines)
+        self.totals.set_lines(lines + notes)
 
     def _rethemed(self) -> None:
         self.list.delegate.rethemed()
@@ -279,6 +295,7 @@ class BotStatusPanel(QWidget):
         """See Qt."""
         super().changeEvent(event)
         if event.type() == QEvent.LanguageChange:
+            self._servers.retranslate()
             self.retranslate()
 
     def showEvent(self, event: QShowEvent) -> None:

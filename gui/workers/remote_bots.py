@@ -6,6 +6,7 @@ in a thread of its own.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import threading
@@ -22,7 +23,7 @@ from core.clock import Clock, SystemClock
 from core.config import RemoteServerConfig
 from core.feed.backoff import delay_after
 from core.i18n import language, tr
-from core.secrets import find_secret, redactor
+from core.secrets import find_secret, keep_secret, redactor
 from gui.workers.remote_transport import Answer, Call, CallOptions, Transport
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,10 @@ class RemoteBots(QObject):
     """A bot's id."""
     health_changed = pyqtSignal(str, object)
     """A `RemoteHealth`; also while seconds to the next try go by."""
+    alive = pyqtSignal(str)
+    """Twice a second while what is shown is live."""
+    token_kept = pyqtSignal(str, bool)
+    """Whether the keyring has taken the token of `keep_token`."""
     command_done = pyqtSignal(str, str, str)
     """A bot's id, and why its command was not carried out, "" if it was."""
 
@@ -95,10 +100,13 @@ class RemoteBots(QObject):
             self._on_token(run, token)
             return
         name = token_name(self.name)
-        asking = threading.Thread(
-            target=lambda: self._token_found.emit(run, find_secret(name)), name="remote-token", daemon=True
-        )
-        asking.start()
+
+        def find() -> None:
+            found = find_secret(name)
+            with contextlib.suppress(RuntimeError):  # the window is gone
+                self._token_found.emit(run, found)
+
+        threading.Thread(target=find, name="remote-token", daemon=True).start()
 
     def stop(self) -> None:
         """Follow no more. Idempotent."""
@@ -106,6 +114,17 @@ class RemoteBots(QObject):
         self._check.stop()
         self._close()
         self._retry_at = None
+
+    def keep_token(self, token: str) -> None:
+        """Put the token into the keyring ("" takes it out); `token_kept` tells whether it did."""
+        name = token_name(self.name)
+
+        def keep() -> None:
+            kept = keep_secret(name, token)
+            with contextlib.suppress(RuntimeError):  # the window is gone
+                self.token_kept.emit(self.name, kept)
+
+        threading.Thread(target=keep, name="remote-token", daemon=True).start()
 
     def command(self, bot_id: str, what: str, *, flatten: bool = False) -> None:
         """Have a bot "start" or "stop"; with `flatten` its positions are sold first. The end is told by
@@ -253,6 +272,8 @@ class RemoteBots(QObject):
             self.live_at = self._clock.monotonic()
 
     def _set_health(self, health: RemoteHealth) -> None:
+        if health.live:
+            self.alive.emit(self.name)
         if health != self.health:
             self.health = health
             self.health_changed.emit(self.name, health)

@@ -76,10 +76,10 @@ def test_bots_of_a_server_stand_in_the_panel_and_follow_it(
     wait(qtbot, lambda: panel.card("Home/thyao") is None)
     server.engine.dead_since = -1000.0
     wait(qtbot, lambda: panel.model().silence(card) is not None)
-    assert "Home: not live, the server answers but its trading engine does not." in panel.totals.plain()
+    assert "Home: not live, the server answers but its trading engine does not." in panel.note.text()
     server.engine.dead_since = None
     wait(qtbot, lambda: panel.model().silence(card) is None)
-    assert "not live" not in panel.totals.plain()
+    assert "not live" not in panel.note.text()
 
 
 def test_a_server_that_is_gone_turns_its_bots_and_is_told_in_words(qtbot: Any, vault: dict[str, str]) -> None:
@@ -89,7 +89,7 @@ def test_a_server_that_is_gone_turns_its_bots_and_is_told_in_words(qtbot: Any, v
         card = panel.card(HOME)
         wait(qtbot, lambda: panel.model().silence(card) is None)
     wait(qtbot, lambda: panel.model().silence(card) is not None)
-    assert "Home: not live" in panel.totals.plain()
+    assert "Home: not live" in panel.note.text()
     assert card is not None and card.state.last_price == 45.32
 
 
@@ -143,7 +143,7 @@ def test_a_server_is_entered_changed_and_removed(
     form.token_edit.setText("swing_wrong")
     form.accept_button.click()
     wait(qtbot, lambda: "does not accept the token" in servers.list.item(0).text())
-    assert "does not accept the token" in window.desk.bots.totals.plain()
+    assert "does not accept the token" in window.desk.bots.note.text()
     servers.remove_button.click()
     box = dialog_of(QMessageBox)
     next(button for button in box.buttons() if button.text() == "Remove").click()

@@ -126,7 +126,7 @@ def test_it_shows_the_users_bots_and_every_change(qtbot: QtBot) -> None:
         server.engine.remove("thyao")
         seen.wait(lambda: "thyao" not in seen.known)
         assert seen.times("loaded") == 1
-        assert seen.bots.live_at == seen.clock.monotonic()
+        assert seen.bots.heard_at == seen.clock.monotonic()
 
 
 def test_a_dead_engine_is_told_though_the_server_lives(qtbot: QtBot) -> None:

@@ -113,7 +113,7 @@ class RemoteFlow(QObject):
         if bots is None:
             return
         if not health.live:
-            self._panel.set_silent(name, bots.live_at)
+            self._panel.set_silent(name, bots.heard_at)
         self._panel.set_server_note(name, "" if health.live else bots.sentence())
         self._show_rows()
 

@@ -7,7 +7,16 @@ from typing import Any
 
 from PyQt5.QtCore import QEvent, QPoint, Qt, QTimer, pyqtSignal
 from PyQt5.QtGui import QHideEvent, QShowEvent
-from PyQt5.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QMenu, QMessageBox, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QMessageBox,
+    QVBoxLayout,
+    QWidget,
+)
 
 from core.bots.model import BotState
 from core.clock import Clock, SystemClock
@@ -20,7 +29,7 @@ from gui.models.bots_model import BotFilter, BotsModel, BotSort
 from gui.models.cells import tint_of
 from gui.widgets.bot_list import BotList
 from gui.widgets.empty_state import EmptyState, TableOrEmpty
-from gui.widgets.panel_tools import ActionBar, PanelAction, TotalsBar, action_button, fill_combo
+from gui.widgets.panel_tools import ActionBar, PanelAction, TotalsBar, action_button, fill_combo, set_role
 
 FRAME_MS = 33
 LOOK_MS = 500
@@ -94,6 +103,12 @@ class BotStatusPanel(QWidget):
         self.empty.pressed.connect(self._empty_pressed)
         self._stack = TableOrEmpty(self.list, self.empty, self)
         self.totals = TotalsBar(self)
+        self.note = QLabel(self)
+        self.note.setWordWrap(True)
+        self.note.setTextFormat(Qt.PlainText)
+        self.note.setContentsMargins(10, 5, 10, 5)
+        self.note.hide()
+        set_role(self.note, "warning")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -105,6 +120,7 @@ class BotStatusPanel(QWidget):
         column.addLayout(row)
         column.addWidget(self._stack, 1)
         column.addWidget(self.totals)
+        column.addWidget(self.note)
 
     # --- the contract -------------------------------------------------------------------------------
 
@@ -134,7 +150,7 @@ class BotStatusPanel(QWidget):
     def remove_server(self, server: str) -> None:
         """Forget a server and its bots."""
         self._beats.pop(server, None)
-        self._notes.pop(server, None)
+        self.set_server_note(server, "")
         self._model.set_silent(server, None)
         self.set_bots((), server)
 
@@ -156,7 +172,8 @@ class BotStatusPanel(QWidget):
             self._notes[server] = sentence
         else:
             self._notes.pop(server, None)
-        self._sum_up()
+        self.note.setText("\n".join(self._notes.values()))
+        self.note.setVisible(bool(self._notes))
 
     # --- what the owner asks ------------------------------------------------------------------------
 
@@ -258,9 +275,8 @@ class BotStatusPanel(QWidget):
     def _sum_up(self) -> None:
         """The line at the foot: how many work, the day's and the open P&L per currency."""
         cards = self._model.cards()
-        notes = [[("", sentence, "warning", "")] for sentence in self._notes.values()]
         if not cards:
-            self.totals.set_lines(notes)
+            self.totals.set_lines([])
             return
         active = sum(card.state.status in LIVELY for card in cards)
         errors = sum(card.state.last_error is not None for card in cards)
@@ -272,7 +288,7 @@ class BotStatusPanel(QWidget):
         if since is not None:
             text = tr("bots_view.summary_silent", duration=duration(self._clock.monotonic() - since))
             lines.append([("", text, "warning", "")])
-        self.totals.set_lines(lines + notes)
+        self.totals.set_lines(lines)
 
     def _rethemed(self) -> None:
         self.list.delegate.rethemed()

@@ -63,8 +63,8 @@ class RemoteBots(QObject):
         super().__init__(parent)
         self.config = config
         self.health = RemoteHealth(False, "connecting")
-        self.live_at: float | None = None
-        """The monotonic time at which the bots were last live; None if they never were."""
+        self.heard_at: float | None = None
+        """The monotonic time at which all bots were last heard of; None if they never were."""
         self._transport = transport
         self._clock = clock or SystemClock()
         self._jitter = jitter or random.Random()
@@ -228,7 +228,7 @@ class RemoteBots(QObject):
 
     def _fail(self, reason: str, detail: str = "") -> None:
         """There is no connection: say why, and plan the next try if one helps."""
-        self._note_live()
+        self._note_heard()
         self._close()
         self._failures += 1
         if reason not in NO_USE:
@@ -253,7 +253,7 @@ class RemoteBots(QObject):
             if (now - self._opened_at if quiet is None else quiet) > GIVE_UP_SECONDS:
                 self._fail("silent")
                 return
-        self._note_live()
+        self._note_heard()
         self._set_health(self._present_health(now))
 
     def _present_health(self, now: float) -> RemoteHealth:
@@ -267,9 +267,10 @@ class RemoteBots(QObject):
             return self._trouble if self._failures else RemoteHealth(False, "connecting")
         return RemoteHealth(False, found.reason)
 
-    def _note_live(self) -> None:
-        if self._follower.health().live:
-            self.live_at = self._clock.monotonic()
+    def _note_heard(self) -> None:
+        blind = self._follower.blind_for()
+        if blind is not None:
+            self.heard_at = self._clock.monotonic() - blind
 
     def _set_health(self, health: RemoteHealth) -> None:
         if health.live:

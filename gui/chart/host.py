@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from PyQt5.QtCore import pyqtSignal
 from PyQt5.QtWidgets import QStackedWidget, QWidget
 
+from core.bots.model import BotPosition, BotState, BotTrade
 from core.clock import Clock
 from core.commands import BarsLoaded, BarUpdated
 from core.model import ClosedTrade, Position, Signal
@@ -15,6 +16,7 @@ from gui.models.tick_model import TickModel
 from gui.widgets.empty_state import EmptyState
 
 if TYPE_CHECKING:
+    from gui.chart.annotations import BotTraces
     from gui.chart.chart_panel import ChartPanel
 
 MOST_SIGNALS = 2000
@@ -36,6 +38,8 @@ class ChartHost(QStackedWidget):
         self._positions: Sequence[Position] = ()
         self._trades: Sequence[ClosedTrade] = ()
         self._signals: list[Signal] = []
+        self._bots: dict[str, tuple[str, tuple[BotPosition, ...]]] = {}
+        self._bot_trades: list[BotTrade] = []
         self._view: dict[str, Any] = {}
         self.panel: ChartPanel | None = None
         self.addWidget(EmptyState("chart", "chart.empty_title", "chart.empty_text"))
@@ -113,6 +117,40 @@ class ChartHost(QStackedWidget):
         if self.panel is not None and signal.key == self.key:
             self.panel.set_signals(self._signals)
 
+    def update_bots(self, states: Iterable[BotState]) -> None:
+        """Newer states of bots; most tell of prices only, and then nothing is drawn anew."""
+        changed = False
+        for state in states:
+            shown = (state.name, state.positions)
+            if self._bots.get(state.bot_id, ("", ()))[1] != state.positions:
+                changed = True
+            self._bots[state.bot_id] = shown
+        if changed and self.panel is not None:
+            self.panel.set_bots(self._traces())
+
+    def set_bots(self, states: Iterable[BotState]) -> None:
+        """Exactly these bots are there from now on."""
+        self._bots = {}
+        self.update_bots(states)
+        if self.panel is not None:
+            self.panel.set_bots(self._traces())
+
+    def set_bot_trades(self, trades: Iterable[BotTrade]) -> None:
+        """The finished trades of all bots."""
+        self._bot_trades = list(trades)
+        if self.panel is not None:
+            self.panel.set_bots(self._traces())
+
+    def add_bot_trade(self, trade: BotTrade) -> None:
+        """One more."""
+        self.set_bot_trades([*self._bot_trades[-MOST_SIGNALS:], trade])
+
+    def _traces(self) -> BotTraces:
+        from gui.chart.annotations import BotTraces
+
+        held = tuple((name, each) for name, positions in self._bots.values() for each in positions)
+        return BotTraces(held, tuple(self._bot_trades))
+
     def _make(self) -> ChartPanel:
         from gui.chart.chart_panel import ChartPanel
 
@@ -124,5 +162,6 @@ class ChartHost(QStackedWidget):
         panel.set_positions(self._positions)
         panel.set_trades(self._trades)
         panel.set_signals(self._signals)
+        panel.set_bots(self._traces())
         self.addWidget(panel)
         return panel

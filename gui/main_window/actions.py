@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gui.main_window.main_window import MainWindow
 
 ZONES = ("live_prices", "positions", "signals", "notifications")
-PANELS = ("bots", "symbols", "trades", "feed", "log")
+PANELS = ("bots", "symbols", "trades", "bot_trades", "feed", "log")
 
 
 class Actions(QObject):

@@ -26,6 +26,8 @@ LEFT_WIDTH = 320
 RIGHT_WIDTH = 300
 CHART_SHARES = (0.5, 0.3)
 """Of the window's height, for the chart and for what is below it; bars and tabs take the rest."""
+MONEY_TABS = ("trades", "bot_trades")
+"""The docks that stand behind the positions, as tabs."""
 LAYOUT_FILE = "window.ini"
 
 
@@ -109,6 +111,7 @@ class Docks:
         window.addDockWidget(Qt.RightDockWidgetArea, self["bots"])
         window.tabifyDockWidget(self["live_prices"], self["symbols"])
         window.tabifyDockWidget(self["positions"], self["trades"])
+        window.tabifyDockWidget(self["trades"], self["bot_trades"])
         window.tabifyDockWidget(self["signals"], self["notifications"])
         window.tabifyDockWidget(self["notifications"], self["feed"])
         window.tabifyDockWidget(self["feed"], self["log"])
@@ -148,9 +151,8 @@ class Docks:
         lower = [signals, *window.tabifiedDockWidgets(signals)]
         places = {window.dockWidgetArea(dock) for dock in (self["chart"], positions, signals)}
         if len(places) == 1 and not signals.isFloating() and positions not in lower:
-            last: QDockWidget = (
-                self["trades"] if self["trades"] in window.tabifiedDockWidgets(positions) else positions
-            )
+            upper = [positions, *self._in_order(window.tabifiedDockWidgets(positions))]
+            last: QDockWidget = upper[-1]
             for dock in self._in_order(lower):
                 window.tabifyDockWidget(last, dock)
                 last = dock
@@ -174,7 +176,7 @@ class Docks:
         self._merged = False
         widths = [self["live_prices"].width(), positions.width(), self["bots"].width()]
         tabs = window.tabifiedDockWidgets(positions)
-        upper = [self["trades"]] if self["trades"] in tabs else []
+        upper = [self[name] for name in MONEY_TABS if self[name] in tabs]
         lower = [dock for dock in self._in_order(tabs) if dock not in upper]
         if signals not in lower:
             return

@@ -213,6 +213,7 @@ def test_an_engine_that_is_silent_is_told_apart_from_a_silent_server() -> None:
     assert follower.health().live
     clock.advance(2.0)
     assert follower.health() == Health(False, "engine", ("local",))
+    assert follower.blind_for() == 5.0
     follower.take(beat(clock, local=0.1, other=None))
     assert follower.health() == Health(False, "engine", ("other",))
 

@@ -185,6 +185,14 @@ class BotFollower:
         reason = "" if not silent else "engine" if since_beat < _OVERDUE_SECONDS else "silent"
         return Health(not silent, reason, silent)
 
+    def blind_for(self) -> float | None:
+        """For how many seconds the bots, or some of them, cannot have been heard of; None if nobody knows."""
+        if self._heard is None or self._beat is None:
+            return None
+        silent = [self._engines[name] for name in self.health().engines]
+        ages = [age + self._since(self._beat) for age in silent if age is not None]
+        return max([self._since(self._heard), *ages])
+
     def quiet_for(self) -> float | None:
         """For how many seconds nothing has come; None before the first word."""
         return None if self._heard is None else self._since(self._heard)

@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from PyQt5.QtCore import QObject, Qt, pyqtSignal
-from PyQt5.QtWidgets import QDialog, QWidget
+from PyQt5.QtWidgets import QDialog
 
 from core.bots.model import BotState
 from core.commands import BotsLoaded, StartBot, StopAllBots, StopBot
 from core.config import BotConfig, Config
 from core.engine.loop import LONGEST_WAIT
 from gui.main_window.engine_link import EngineLink
+from gui.main_window.remote_flow import RemoteFlow
 from gui.widgets.bot_status_panel import SILENT_AFTER, BotStatusPanel
 from gui.workers.mailbox import Frame
 
 if TYPE_CHECKING:
+    from gui.main_window.main_window import MainWindow
     from gui.main_window.settings_flow import SettingsFlow
 
 assert LONGEST_WAIT < SILENT_AFTER, "an engine that rests must not look dead"
@@ -34,7 +36,7 @@ class BotsFlow(QObject):
     """A bot's id, after it was removed from the settings."""
 
     def __init__(
-        self, panel: BotStatusPanel, link: EngineLink, settings: SettingsFlow, window: QWidget
+        self, panel: BotStatusPanel, link: EngineLink, settings: SettingsFlow, window: MainWindow
     ) -> None:
         super().__init__(window)
         self._panel = panel
@@ -47,7 +49,8 @@ class BotsFlow(QObject):
         link.on(BotsLoaded, self._on_loaded)
         link.worker.alive.connect(panel.beat)
         link.engine_ended.connect(lambda: panel.set_silent(""))
-        panel.start_requested.connect(lambda key: link.post(StartBot(bot_id=key)))
+        self.remotes = RemoteFlow(panel, settings, window)
+        panel.start_requested.connect(self.start)
         panel.stop_requested.connect(self.stop)
         panel.stop_all_requested.connect(self.stop_all)
         panel.new_requested.connect(self.new)
@@ -85,7 +88,7 @@ class BotsFlow(QObject):
     def delete(self, key: str) -> None:
         """Remove a bot from the settings, after a question."""
         state = self._state(key)
-        if state is None:
+        if state is None or self._is_elsewhere(key):
             return
         from gui.dialogs.bot_questions import DeleteBotDialog
 
@@ -131,16 +134,35 @@ class BotsFlow(QObject):
 
     # --- what it shall do ---------------------------------------------------------------------------
 
+    def start(self, key: str) -> None:
+        """Start a bot, here or on its server."""
+        card = self._panel.card(key)
+        if card is not None and card.server:
+            self.remotes.command(card, "start")
+        else:
+            self._link.post(StartBot(bot_id=key))
+
     def stop(self, key: str) -> None:
         """Stop a bot; where it holds something, ask what becomes of that."""
         state = self._state(key)
         if state is None or not state.positions:
-            self._link.post(StopBot(bot_id=key))
+            self._stop(key, sell=False)
             return
         from gui.dialogs.bot_questions import StopBotDialog
 
         dialog = StopBotDialog(state, self._window)
-        self._open(dialog, lambda: self._link.post(StopBot(bot_id=key, flatten=dialog.sell)))
+        self._open(dialog, lambda: self._stop(key, sell=dialog.sell))
+
+    def _stop(self, key: str, *, sell: bool) -> None:
+        card = self._panel.card(key)
+        if card is not None and card.server:
+            self.remotes.command(card, "stop", flatten=sell)
+        else:
+            self._link.post(StopBot(bot_id=key, flatten=sell))
+
+    def _is_elsewhere(self, key: str) -> bool:
+        card = self._panel.card(key)
+        return card is not None and bool(card.server)
 
     def stop_all(self) -> None:
         """The panic button."""

@@ -121,7 +121,7 @@ class BotDelegate(QStyledItemDelegate):
         ratio = painter.device().devicePixelRatioF()
         painter.drawPixmap(rect.left() + PAD, rect.top() + y - MARK_PX + 1, mark(dot_of(card, silent), ratio))
         word, role = texts.status
-        used = self._right(painter, rect, y, word, self._small_bold, getattr(colors, role))
+        used = self._right(painter, rect, y, word, self._small_bold, self._tint(role, silent))
         name = f"{texts.name} · {card.server}" if card.server else texts.name
         self._left(painter, rect, y, name, self._bold, colors.text, used, indent=MARK_PX + 6)
 
@@ -133,7 +133,7 @@ class BotDelegate(QStyledItemDelegate):
         figure, role = texts.open_pnl
         used = self._right(painter, rect, LINES[1], figure, self._bold, self._tint(role, silent))
         self._left(painter, rect, LINES[1], texts.holding, self._plain, main, used)
-        used = self._paint_price(painter, rect, texts, main)
+        used = self._paint_price(painter, rect, texts, main, silent=silent)
         amount, role = texts.daily_pnl
         day = tr("bots_view.day", amount=amount)
         width = self._left(painter, rect, LINES[2], day, self._plain, self._tint(role, silent), used)
@@ -156,13 +156,17 @@ class BotDelegate(QStyledItemDelegate):
             indent=width + 6,
         )  # fmt: skip
 
-    def _paint_price(self, painter: QPainter, rect: QRect, texts: CardTexts, main: QColor) -> float:
+    def _paint_price(
+        self, painter: QPainter, rect: QRect, texts: CardTexts, main: QColor, *, silent: bool
+    ) -> float:
         """The last price with the mark of its freshness; the width that they take."""
         if not texts.price:
             return 0.0
         used = 0.0
         if texts.freshness is not None:
             state = _FRESHNESS[texts.freshness]
+            if silent and state is not RowState.SIMULATED:
+                state = RowState.LOST  # it was so when the engine was last heard
             x = rect.right() + 1 - PAD - MARK_PX
             ratio = painter.device().devicePixelRatioF()
             painter.drawPixmap(x, rect.top() + LINES[2] - MARK_PX + 1, mark(state, ratio))

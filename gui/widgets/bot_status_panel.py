@@ -7,7 +7,16 @@ from typing import Any
 
 from PyQt5.QtCore import QEvent, QPoint, Qt, QTimer, pyqtSignal
 from PyQt5.QtGui import QHideEvent, QShowEvent
-from PyQt5.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QMenu, QMessageBox, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QMessageBox,
+    QVBoxLayout,
+    QWidget,
+)
 
 from core.bots.model import BotState
 from core.clock import Clock, SystemClock
@@ -20,7 +29,7 @@ from gui.models.bots_model import BotFilter, BotsModel, BotSort
 from gui.models.cells import tint_of
 from gui.widgets.bot_list import BotList
 from gui.widgets.empty_state import EmptyState, TableOrEmpty
-from gui.widgets.panel_tools import ActionBar, PanelAction, TotalsBar, fill_combo
+from gui.widgets.panel_tools import ActionBar, PanelAction, TotalsBar, action_button, fill_combo, set_role
 
 FRAME_MS = 33
 LOOK_MS = 500
@@ -43,6 +52,7 @@ class BotStatusPanel(QWidget):
     edit_requested = pyqtSignal(str)
     clone_requested = pyqtSignal(str)
     delete_requested = pyqtSignal(str)
+    servers_requested = pyqtSignal()
     chart_requested = pyqtSignal(str)
     """With an instrument's key."""
 
@@ -51,7 +61,7 @@ class BotStatusPanel(QWidget):
         self._clock = clock or SystemClock()
         self._model = BotsModel(self._clock, self)
         self._beats: dict[str, float] = {}
-        self._sums: tuple[Any, ...] = ()
+        self._notes: dict[str, str] = {}
         self._make_parts()
         self._frame = _timer(self, FRAME_MS, self._next_frame, single=True)
         self._look = _timer(self, LOOK_MS, self._look_around)
@@ -66,6 +76,10 @@ class BotStatusPanel(QWidget):
             PanelAction(self, "stop", "bots_view.stop_all", self.stop_all_requested.emit),
         )
         self.bar = ActionBar(self._actions, self)
+        self._servers = PanelAction(self, "plug", "bots_view.servers", self.servers_requested.emit)
+        servers = action_button(self._servers, self)
+        servers.setToolButtonStyle(Qt.ToolButtonIconOnly)
+        self.bar.row.addWidget(servers)
         self.filter = QLineEdit(self)
         self.filter.setClearButtonEnabled(True)
         self.filter.textChanged.connect(lambda text: self._set_view(text=text))
@@ -89,6 +103,12 @@ class BotStatusPanel(QWidget):
         self.empty.pressed.connect(self._empty_pressed)
         self._stack = TableOrEmpty(self.list, self.empty, self)
         self.totals = TotalsBar(self)
+        self.note = QLabel(self)
+        self.note.setWordWrap(True)
+        self.note.setTextFormat(Qt.PlainText)
+        self.note.setContentsMargins(10, 5, 10, 5)
+        self.note.hide()
+        set_role(self.note, "warning")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -100,6 +120,7 @@ class BotStatusPanel(QWidget):
         column.addLayout(row)
         column.addWidget(self._stack, 1)
         column.addWidget(self.totals)
+        column.addWidget(self.note)
 
     # --- the contract -------------------------------------------------------------------------------
 
@@ -129,6 +150,7 @@ class BotStatusPanel(QWidget):
     def remove_server(self, server: str) -> None:
         """Forget a server and its bots."""
         self._beats.pop(server, None)
+        self.set_server_note(server, "")
         self._model.set_silent(server, None)
         self.set_bots((), server)
 
@@ -138,10 +160,20 @@ class BotStatusPanel(QWidget):
         if server in self._model.silent:
             self._look_around()
 
-    def set_silent(self, server: str) -> None:
-        """Nothing comes from `server` any more: show it at once."""
-        self._beats[server] = self._clock.monotonic() - SILENT_AFTER
+    def set_silent(self, server: str, since: float | None = None) -> None:
+        """Nothing comes from `server` any more (since a monotonic time): show it at once."""
+        latest = self._clock.monotonic() - SILENT_AFTER
+        self._beats[server] = latest if since is None else min(since, latest)
         self._look_around()
+
+    def set_server_note(self, server: str, sentence: str) -> None:
+        """Say at the foot of the panel what is wrong with a server, "" if nothing is."""
+        if sentence:
+            self._notes[server] = sentence
+        else:
+            self._notes.pop(server, None)
+        self.note.setText("\n".join(self._notes.values()))
+        self.note.setVisible(bool(self._notes))
 
     # --- what the owner asks ------------------------------------------------------------------------
 
@@ -279,6 +311,7 @@ class BotStatusPanel(QWidget):
         """See Qt."""
         super().changeEvent(event)
         if event.type() == QEvent.LanguageChange:
+            self._servers.retranslate()
             self.retranslate()
 
     def showEvent(self, event: QShowEvent) -> None:

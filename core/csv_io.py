@@ -20,6 +20,7 @@ import msgspec
 
 from core import csv_text
 from core.atomic import write_atomically
+from core.bots.model import BotTrade
 from core.csv_text import Line
 from core.errors import InputError
 from core.exchanges import EXCHANGES, exchange_of, iso_time
@@ -50,6 +51,7 @@ _LONG = frozenset(("buy", "long", "b", "al", "alis", "uzun", "a"))
 _SHORT = frozenset(("sell", "short", "s", "sat", "satis", "kisa", "aciga", "acigasatis"))
 _NUMERIC = ("quantity", "entry_price", "stop", "target")
 _NEEDED = ("symbol", "quantity", "entry_price")
+_EXIT_REASONS = ("signal", "stop", "trailing_stop", "target", "daily_loss", "daily_target", "flatten")
 
 
 class CsvProblem(msgspec.Struct, frozen=True):
@@ -255,6 +257,28 @@ def write_trades(path: Path, trades: Iterable[ClosedTrade]) -> None:
          _time(each.closed_at, each.exchange))
         for each in trades
     ])  # fmt: skip
+
+
+def write_bot_trades(path: Path, trades: Iterable[BotTrade], names: Mapping[str, str] | None = None) -> None:
+    """Write bots' finished trades; `names` are the bots' titles by id, the id stands where there is none.
+
+    `reason` is the closing order's, as a word of the interface's language.
+    """
+    fields = ("bot", "symbol", "exchange", "quantity", "entry_price", "exit_price", "net_pnl", "fees",
+              "currency", "opened_at", "closed_at", "exit_reason", "simulated", "trade_id")  # fmt: skip
+    titles = names or {}
+    _write(path, fields, [
+        (titles.get(each.bot_id, each.bot_id), symbol, code, each.quantity, each.entry_price, each.exit_price,
+         each.pnl, each.fees, exchange_of(code).currency,
+         _time(each.opened_at, code), _time(each.closed_at, code),
+         _exit_reason(each.reason), tr("csv.yes") if each.simulated else tr("csv.no"), each.trade_id)
+        for each in trades
+        for code, _, symbol in [each.key.partition(":")]
+    ])  # fmt: skip
+
+
+def _exit_reason(reason: str) -> str:
+    return tr(f"strategies.exit_{reason}") if reason in _EXIT_REASONS else reason
 
 
 def _time(stamp: float, exchange: str) -> str:

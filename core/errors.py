@@ -4,7 +4,9 @@
     ├── UserError                 the user's fault: one sentence that says what to do
     │   ├── ConfigError           swing_config.json holds problems (all of them, at once)
     │   ├── InputError            a form, a CSV file or a command line cannot be read
-    │   └── AlreadyRunningError   another instance owns the data directory
+    │   ├── AlreadyRunningError   another instance owns the data directory
+    │   └── StrategyError         a bot's strategy failed; the sentence names file and line
+    │       └── StrategyTimeout   it did not answer in time, and was abandoned
     └── WorldError                the world's fault: worth another try
         ├── StorageError          the data directory cannot be read or written
         │   └── StaleBotError     somebody else has changed a bot's state meanwhile
@@ -49,6 +51,14 @@ class InputError(UserError):
 
 class AlreadyRunningError(UserError):
     """Another instance already works on this data directory."""
+
+
+class StrategyError(UserError):
+    """A bot's strategy raised something, or answered what is no answer."""
+
+
+class StrategyTimeout(StrategyError):  # noqa: N818 - the time is what went out
+    """A bot's strategy did not answer within its time limit, or still hangs in an earlier call."""
 
 
 class WorldError(SwingHunterError):

@@ -1,6 +1,7 @@
 """A process that writes into a database until it is killed. Run as a module, it takes its orders from stdin.
 
     work PATH SEED      do the endless work of SEED, one line "N" after each step that was acknowledged
+    bots PATH SEED      the same with bots that trade at random
     open PATH STEP      open the database and be killed before its STEP-th statement
 
 Each order is carried out by a fork, so that the imports are paid once. It says "pid N" first and "end STATUS"
@@ -24,6 +25,7 @@ from msgspec.structs import replace
 
 from core.storage.base import Store
 from core.storage.sql_store import SqlStore
+from tests.bot_helpers import bot_work
 from tests.storage_helpers import delivery, position, signal
 
 
@@ -71,6 +73,12 @@ def do_work(path: Path, seed: int) -> None:
         say(str(number))
 
 
+def do_bots(path: Path, seed: int) -> None:
+    """Let bots trade until killed."""
+    for number in bot_work(SqlStore("", data_dir=path.parent, name=path.stem), seed):
+        say(str(number))
+
+
 def do_open(path: Path, deadly: int) -> None:
     """Open the database; the process ends for good before the statement (or commit) number `deadly`."""
     count = itertools.count(1)
@@ -84,15 +92,21 @@ def do_open(path: Path, deadly: int) -> None:
     SqlStore("", data_dir=path.parent, name=path.stem).close()
 
 
+ORDERS = {"work": do_work, "bots": do_bots, "open": do_open}
+
+
 def main() -> None:
     """Carry out orders until stdin ends."""
     import alembic.command  # noqa: F401 - paid once
 
+    warm = SqlStore("sqlite://", data_dir=None)
+    next(itertools.islice(bot_work(warm, 0), 9, None))  # statements are compiled once, too
+    warm.close()
     for line in sys.stdin:
         order, path, number = line.rstrip("\n").split("\t")
         child = os.fork()
         if child == 0:
-            (do_work if order == "work" else do_open)(Path(path), int(number))
+            ORDERS[order](Path(path), int(number))
             os._exit(0)
         say(f"pid {child}")
         say(f"end {os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}")

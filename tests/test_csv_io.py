@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import string
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -14,10 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import csv_io
+from core.bots.model import BotTrade
 from core.csv_io import (
     CsvProblem,
     read_positions,
     read_symbols,
+    write_bot_trades,
     write_positions,
     write_signals,
     write_symbols,
@@ -313,6 +316,51 @@ def test_signals_and_trades_open_in_the_language_s_spreadsheet(
         assert len(rows[0]) == len(rows[1])
         assert price in rows[1]
     assert "'=HYPERLINK(1)" in (tmp_path / "s.csv").read_text("utf-8-sig")
+
+
+@given(st.lists(st.builds(
+    BotTrade, trade_id=TEXT, bot_id=TEXT, owner=TEXT, key=st.sampled_from(("BIST:ASELS", "NYSE:F")),
+    quantity=MONEY | MONEY.map(lambda value: -value), entry_price=MONEY, exit_price=MONEY,
+    opened_at=st.just(NOW), closed_at=st.just(NOW), fees=MONEY,
+    pnl=MONEY | MONEY.map(lambda value: -value), reason=st.sampled_from(("stop", "flatten")) | TEXT,
+    simulated=st.booleans(),
+), max_size=4), st.sampled_from(("en", "tr")))  # fmt: skip
+def test_bot_trades_keep_their_figures_and_are_no_formulas(
+    tmp_path_factory: pytest.TempPathFactory, trades: list[BotTrade], language: str
+) -> None:
+    set_language(language)
+    path = tmp_path_factory.mktemp("csv") / "b.csv"
+    write_bot_trades(path, trades)
+    delimiter, mark = (";", ",") if language == "tr" else (",", ".")
+    rows = list(
+        csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline=""), delimiter=delimiter)
+    )
+    assert len(rows) == len(trades) + 1
+    for row, trade in zip(rows[1:], trades, strict=True):
+        assert len(row) == len(rows[0])
+        figures = (trade.quantity, trade.entry_price, trade.exit_price, trade.pnl, trade.fees)
+        assert tuple(Decimal(cell.replace(mark, ".")) for cell in row[3:8]) == figures
+        assert unescape(row[0]) == trade.bot_id
+        texts = [row[0], *row[8:]]
+        assert not any(cell[:1] in tuple("=+-@\t\r\n＝＋－＠") for cell in texts if cell)
+
+
+def test_bot_trades_bear_the_bots_names_and_the_reason_in_words(tmp_path: Path) -> None:
+    set_language("tr")
+    trade = BotTrade(
+        trade_id="b1-t1", bot_id="b1", owner="local", key="BIST:ASELS", quantity=Decimal(10),
+        entry_price=Decimal("45.32"), exit_price=Decimal("44.1"), opened_at=NOW, closed_at=NOW,
+        fees=Decimal("0.894"), pnl=Decimal("-13.094"), reason="trailing_stop",
+    )  # fmt: skip
+    write_bot_trades(tmp_path / "b.csv", [trade], {"b1": "Salınım"})
+    heads, row = csv.reader((tmp_path / "b.csv").read_text("utf-8-sig").splitlines(), delimiter=";")
+    cells = dict(zip(heads, row, strict=True))
+    assert (cells["Bot"], cells["Çıkış nedeni"], cells["Net K/Z"]) == (
+        "Salınım",
+        "takip eden stop",
+        "-13,0940",
+    )
+    assert (cells["Komisyon"], cells["Para birimi"]) == ("0,8940", "₺")
 
 
 # ---------------------------------------------------------------- the catalogue

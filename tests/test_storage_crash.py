@@ -17,12 +17,15 @@ import pytest
 
 from core.storage import open_store
 from core.storage.memory_store import MemoryStore
+from core.storage.schema import HEAD
+from tests.bot_helpers import bot_work, check_books
 from tests.storage_helpers import build_old, contents, query, schema_of
 from tests.storage_writer import work
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="fork is only on POSIX")
 
 ROUNDS = 20
+BOT_ROUNDS = 200
 
 
 class Writer:
@@ -116,6 +119,44 @@ def replay(model: MemoryStore, seed: int, acknowledged: int, path: Path) -> None
     assert still_open == {p.id: str(p.quantity) for p in model.positions()}
 
 
+def test_killed_200_times_bots_lose_no_fill_and_double_none(writer: Writer, data_dir: Path) -> None:
+    path = data_dir / "swing_hunter.db"
+    model = MemoryStore()
+    dice = random.Random()
+    for number in range(BOT_ROUNDS):
+        pid = writer.order("bots", path, number)
+        writer.wait_for(dice.randrange(4))
+        moment = time.perf_counter() + dice.random() * 0.01
+        while time.perf_counter() < moment:
+            pass
+        os.kill(pid, signal.SIGKILL)
+        code, acknowledged = writer.end()
+        assert code == -signal.SIGKILL
+        follow_bots(model, number, acknowledged, path)
+    assert query(path, "PRAGMA integrity_check") == [("ok",)]
+    assert query(path, "PRAGMA foreign_key_check") == []
+    assert len(model.bot_trades()) > 50
+
+
+def follow_bots(model: MemoryStore, seed: int, acknowledged: int, path: Path) -> None:
+    """As `replay`, for bots; now and then all of their books must agree with each other, too."""
+    steps = bot_work(model, seed)
+    for _ in range(acknowledged):
+        next(steps)
+    most = 10**6 if seed % 25 == 0 or seed == BOT_ROUNDS - 1 else 40
+    store = open_store("", path.parent)
+    records, fills, trades = store.bots(), store.bot_fills(limit=most), store.bot_trades(limit=most)
+    store.close()
+    if model.bots() != records:
+        next(steps)
+    assert model.bots() == records
+    assert model.bot_fills(limit=most) == fills
+    assert model.bot_trades(limit=most) == trades
+    if most > 40:
+        check_books(records, fills, trades)
+        assert query(path, "SELECT count(*) FROM bot_fills, outbox") == [(len(fills) ** 2,)]
+
+
 @pytest.mark.parametrize("old", [True, False], ids=["migrated", "new"])
 def test_killed_while_the_schema_is_made_it_is_made_at_the_next_start(
     writer: Writer, data_dir: Path, tmp_path: Path, old: bool
@@ -132,7 +173,7 @@ def test_killed_while_the_schema_is_made_it_is_made_at_the_next_start(
         store = open_store("", data_dir)
         assert len(store.positions()) == old
         store.close()
-        assert query(path, "SELECT version_num FROM alembic_version") == [("0003",)]
+        assert query(path, "SELECT version_num FROM alembic_version") == [(HEAD,)]
         assert query(path, "PRAGMA integrity_check") == [("ok",)]
         if code == 0:
             break

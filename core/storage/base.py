@@ -101,12 +101,16 @@ class Store(Protocol):
         """Store steps of bots, all or none, each with its orders, fills, trades, positions, cash and alerts.
 
         Alerts are accepted into the outbox. Raises `StaleBotError` if a bot's stored version is not the one
-        before `state.version`: somebody else has moved it.
+        before `state.version`: somebody else has moved it. Raises `ValueError` or `TypeError` for what only
+        a bug makes: a fill or trade stored twice, a figure that is no number, a memory that is no JSON.
         """
         ...
 
     def remove_bot(self, bot_id: str) -> None:
-        """Forget a bot's state; its orders, fills and trades stay. Nothing happens if there is none."""
+        """Forget a bot's state; its fills and trades stay, its open orders are cancelled.
+
+        Nothing happens if there is none.
+        """
         ...
 
     def bot_orders(self, bot_id: str = "", limit: int = 5000) -> tuple[BotOrder, ...]:

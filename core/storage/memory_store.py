@@ -13,12 +13,14 @@ from msgspec.structs import replace
 
 from core.model import Bar, ClosedTrade, Delivery, Position, Signal
 from core.storage.booking import book_close, check_position, no_position
+from core.storage.memory_bots import MemoryBots
 
 
-class MemoryStore:
+class MemoryStore(MemoryBots):
     """Behaves as `SqlStore` does, see `core.storage.base.Store`; may be used from one thread at a time."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._positions: dict[int, Position] = {}
         self._trades: list[ClosedTrade] = []
         self._signals: list[Signal] = []

@@ -145,7 +145,8 @@ bot_orders = sa.Table(
     _text("order_id", unique=True), _text("bot_id"), _text("key"), _text("side"), _text("kind"),
     _money("quantity"), _text("status"), _text("reason"), _time("created_at"), _money("price", optional=True),
     _time("updated_at"),
-    sa.Index("ix_bot_orders_bot_id", "bot_id"),
+    sa.Index("ix_bot_orders_bot_id", "bot_id", "created_at"),
+    sa.Index("ix_bot_orders_status", "status"),
     sqlite_autoincrement=True,
 )  # fmt: skip
 
@@ -157,7 +158,8 @@ bot_fills = sa.Table(
     _text("bot_id"), _text("key"), _text("side"), _money("quantity"), _money("price"), _money("fee"),
     _time("filled_at"),
     sa.Column("simulated", sa.Boolean, nullable=False),
-    sa.Index("ix_bot_fills_bot_id", "bot_id"),
+    sa.Index("ix_bot_fills_bot_id", "bot_id", "filled_at"),
+    sa.Index("ix_bot_fills_filled_at", "filled_at"),
     sqlite_autoincrement=True,
 )  # fmt: skip
 
@@ -168,6 +170,7 @@ bot_trades = sa.Table(
     _money("entry_price"), _money("exit_price"), _time("opened_at"), _time("closed_at"), _money("fees"),
     _money("pnl"), _text("reason"),
     sa.Column("simulated", sa.Boolean, nullable=False),
+    sa.Index("ix_bot_trades_bot_id", "bot_id", "closed_at"),
     sa.Index("ix_bot_trades_closed_at", "closed_at"),
     sqlite_autoincrement=True,
 )  # fmt: skip

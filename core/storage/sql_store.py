@@ -26,6 +26,7 @@ from core.storage.booking import book_close, check_position, no_position
 from core.storage.database import Database, parse_url
 from core.storage.faults import DatabaseFault
 from core.storage.rows import to_delivery, to_position, to_row, to_signal, to_trade
+from core.storage.sql_bots import BotTables
 from core.storage.versions import bring_up_to_date
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ BUSY_SECONDS = 1.0
 """How long another program's lock is waited for; short, because the engine's thread waits with it."""
 
 
-class SqlStore:
+class SqlStore(BotTables):
     """See `core.storage.base.Store`. Belongs to the thread that makes it; another one gets a `RuntimeError`.
 
     `url` is an SQLAlchemy URL; "" is the file `data_dir/NAME.db`, in SQLite. Every change of a position also

@@ -47,20 +47,23 @@ def _trading() -> None:
         _column("created_at", sa.Double), sa.Column("price", sa.Text), _column("updated_at", sa.Double),
         sqlite_autoincrement=True,
     )  # fmt: skip
-    op.create_index("ix_bot_orders_bot_id", "bot_orders", ["bot_id"])
+    op.create_index("ix_bot_orders_bot_id", "bot_orders", ["bot_id", "created_at"])
+    op.create_index("ix_bot_orders_status", "bot_orders", ["status"])
     op.create_table(
         "bot_fills", _id(), _column("fill_id", unique=True),
         sa.Column("order_id", sa.Text, sa.ForeignKey("bot_orders.order_id"), nullable=False),
         *_texts("bot_id", "key", "side", "quantity", "price", "fee"), _column("filled_at", sa.Double),
         _column("simulated", sa.Boolean), sqlite_autoincrement=True,
     )  # fmt: skip
-    op.create_index("ix_bot_fills_bot_id", "bot_fills", ["bot_id"])
+    op.create_index("ix_bot_fills_bot_id", "bot_fills", ["bot_id", "filled_at"])
+    op.create_index("ix_bot_fills_filled_at", "bot_fills", ["filled_at"])
     op.create_table(
         "bot_trades", _id(), _column("trade_id", unique=True),
         *_texts("bot_id", "owner", "key", "quantity", "entry_price", "exit_price"),
         _column("opened_at", sa.Double), _column("closed_at", sa.Double), *_texts("fees", "pnl", "reason"),
         _column("simulated", sa.Boolean), sqlite_autoincrement=True,
     )  # fmt: skip
+    op.create_index("ix_bot_trades_bot_id", "bot_trades", ["bot_id", "closed_at"])
     op.create_index("ix_bot_trades_closed_at", "bot_trades", ["closed_at"])
 
 

@@ -1,0 +1,59 @@
+"""The part of the store in a database that belongs to the bots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+
+import sqlalchemy as sa
+
+from core.bots.model import BotChange, BotDay, BotFill, BotOrder, BotRecord, BotTrade
+from core.storage import bot_rows, outbox_rows
+from core.storage.bot_checks import check_change
+
+
+class BotTables:
+    """The methods of `core.storage.base.Store` about bots; `SqlStore` has the transactions."""
+
+    def _transaction(self, *, write: bool = True) -> AbstractContextManager[sa.Connection]:
+        raise NotImplementedError
+
+    def bots(self) -> tuple[BotRecord, ...]:
+        """See `Store.bots`."""
+        with self._transaction(write=False) as connection:
+            return bot_rows.all_bots(connection)
+
+    def commit_bots(self, changes: Sequence[BotChange]) -> None:
+        """See `Store.commit_bots`."""
+        for change in changes:
+            check_change(change)
+        if not changes:
+            return
+        with self._transaction() as connection:
+            bot_rows.commit(connection, changes)
+            outbox_rows.accept_alerts(connection, [alert for change in changes for alert in change.alerts])
+
+    def remove_bot(self, bot_id: str) -> None:
+        """See `Store.remove_bot`."""
+        with self._transaction() as connection:
+            bot_rows.remove(connection, bot_id)
+
+    def bot_orders(self, bot_id: str = "", limit: int = 5000) -> tuple[BotOrder, ...]:
+        """See `Store.bot_orders`."""
+        with self._transaction(write=False) as connection:
+            return bot_rows.orders(connection, bot_id, limit)
+
+    def bot_fills(self, bot_id: str = "", since: float = 0.0, limit: int = 5000) -> tuple[BotFill, ...]:
+        """See `Store.bot_fills`."""
+        with self._transaction(write=False) as connection:
+            return bot_rows.fills(connection, bot_id, since, limit)
+
+    def bot_trades(self, bot_id: str = "", since: float = 0.0, limit: int = 5000) -> tuple[BotTrade, ...]:
+        """See `Store.bot_trades`."""
+        with self._transaction(write=False) as connection:
+            return bot_rows.trades(connection, bot_id, since, limit)
+
+    def bot_days(self, bot_id: str = "", since: float = 0.0) -> tuple[BotDay, ...]:
+        """See `Store.bot_days`."""
+        with self._transaction(write=False) as connection:
+            return bot_rows.days(connection, bot_id, since)

@@ -1,0 +1,1 @@
+"""The status server: every bot, on every screen, this second. Imports `core`, never `gui` or `cli`."""

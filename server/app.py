@@ -1,0 +1,49 @@
+"""The application: hub, gate and bus put together behind the routes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from starlette.responses import Response
+
+from server import bot_routes, docs, errors, page_routes, session_routes
+from server.auth import Gate
+from server.bus import StatusBus
+from server.errors import ApiError
+from server.hub import Hub, TooManyStreamsError
+from server.security import SecurityMiddleware
+
+
+def create_app(hub: Hub, gate: Gate, bus: StatusBus, allowed_hosts: Iterable[str] = ()) -> FastAPI:
+    """The status server's application. `allowed_hosts` are names besides localhost and our own address."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await bus.open(hub)
+        try:
+            yield
+        finally:
+            hub.close()
+            await bus.close()
+
+    app = FastAPI(
+        title="Swing Hunter status server", version="1", openapi_url="/openapi.json", docs_url=None,
+        redoc_url=None, lifespan=lifespan, separate_input_output_schemas=False,
+        description="Every bot of yours, live. Each call needs a token of a user.",
+    )  # fmt: skip
+    app.state.hub, app.state.gate, app.state.bus = hub, gate, bus
+    gate.on_change = lambda: hub.end_streams(gate.is_valid)
+    errors.install(app)
+    app.add_exception_handler(TooManyStreamsError, _too_many_streams)
+    app.include_router(bot_routes.router)
+    app.include_router(session_routes.router)
+    docs.install(app)
+    page_routes.install(app)
+    app.add_middleware(SecurityMiddleware, allowed_hosts=tuple(allowed_hosts))
+    return app
+
+
+async def _too_many_streams(_request: Request, _error: Exception) -> Response:
+    return ApiError(429, "too_many_streams", headers={"Retry-After": "5"}).response()

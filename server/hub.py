@@ -1,0 +1,191 @@
+"""The hub: takes what the engines report, sorts it by user, and keeps the streams beating.
+
+Everything here belongs to the event loop's thread; the bus brings what comes from other threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+
+from core.bots.model import BotState
+from server.channel import Bot, Channel
+from server.frames import encode
+from server.stream import Stream
+
+BEAT_SECONDS = 2.0
+"""A stream shows at least this often that it lives."""
+ALIVE_SECONDS = 5.0
+"""An engine that was silent for longer no longer vouches for its bots."""
+_MOST_BEATS = 50
+_BREATH = 0.004
+
+
+class TooManyStreamsError(Exception):
+    """The user has as many open streams as one may have."""
+
+
+class Hub:
+    """All users' channels. A `StatusSink`."""
+
+    def __init__(self, max_streams: int = 20, *, beat_seconds: float = BEAT_SECONDS) -> None:
+        self.closed = False
+        self._max_streams = max_streams
+        self._beat_seconds = beat_seconds
+        self._channels: dict[str, Channel] = {}
+        self._homes: dict[str, Channel] = {}
+        """The channel in which a bot is."""
+        self._heard: dict[str, float] = {}
+        """When an engine last showed that it lives, by the loop's clock."""
+        self._beats: OrderedDict[Stream, float] = OrderedDict()
+        self._beating: asyncio.TimerHandle | None = None
+        self.on_report: Callable[[], None] = lambda: None
+
+    # --- what the bus reports -----------------------------------------------------------------------
+
+    def on_bots(self, engine: str, states: Sequence[BotState]) -> None:
+        """See `StatusSink.on_bots`."""
+        there = {state.bot_id for state in states}
+        for channel in list(self._channels.values()):
+            for bot_id in [i for i, bot in channel.bots.items() if bot.engine == engine and i not in there]:
+                self._remove(bot_id)
+        for state in states:
+            known = self.find(state.owner, state.bot_id)
+            if known is not None and known.state.version > state.version:
+                self._replace(engine, state)  # another database: its versions count anew
+            else:
+                self._put(engine, state)
+
+    def on_state(self, engine: str, state: BotState) -> None:
+        """See `StatusSink.on_state`."""
+        self._put(engine, state)
+
+    def on_alive(self, engine: str, age: float = 0.0) -> None:
+        """See `StatusSink.on_alive`."""
+        self._heard[engine] = max(self._heard.get(engine, float("-inf")), self._now() - age)
+
+    def _put(self, engine: str, state: BotState) -> None:
+        channel, home = self.channel(state.owner), self._homes.get(state.bot_id)
+        if home is not None and home is not channel:
+            if home.bots[state.bot_id].state.version >= state.version:
+                return  # from before it changed hands
+            self._remove(state.bot_id)
+        self._homes[state.bot_id] = channel
+        channel.put(engine, state)
+
+    def _replace(self, engine: str, state: BotState) -> None:
+        channel = self.channel(state.owner)
+        bot = channel.bots.pop(state.bot_id)
+        if bot.timer is not None:
+            bot.timer.cancel()
+        channel.put(engine, state)
+        channel.begin_anew()
+
+    def _remove(self, bot_id: str) -> None:
+        self._homes.pop(bot_id).remove(bot_id)
+
+    # --- what is known ------------------------------------------------------------------------------
+
+    def channel(self, user: str) -> Channel:
+        """The user's channel."""
+        channel = self._channels.get(user)
+        if channel is None:
+            channel = self._channels[user] = Channel(user, asyncio.get_running_loop)
+        return channel
+
+    def find(self, user: str, bot_id: str) -> Bot | None:
+        """A bot of the user's; None if there is none, and just so if it is another's."""
+        channel = self._channels.get(user)
+        return None if channel is None else channel.bots.get(bot_id)
+
+    def ages(self, engines: Iterable[str]) -> dict[str, float | None]:
+        """For how many seconds each engine has been silent; None for one that was never heard."""
+        now = self._now()
+        return {
+            engine: round(max(0.0, now - self._heard[engine]), 1) if engine in self._heard else None
+            for engine in engines
+        }
+
+    def alive(self, engine: str) -> bool:
+        """Whether the engine showed a sign of life lately."""
+        return self._now() - self._heard.get(engine, float("-inf")) <= ALIVE_SECONDS
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """Every engine that was ever heard."""
+        return tuple(self._heard)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    # --- streams ------------------------------------------------------------------------------------
+
+    @property
+    def streams(self) -> int:
+        """How many streams are open."""
+        return len(self._beats)
+
+    def subscribe(self, user: str, bot_id: str | None, last_event_id: str, credential: str) -> Stream:
+        """Open a stream of one bot or of all of the user's. Raises `TooManyStreamsError`.
+
+        Nothing is awaited between the subscription and the snapshot, so nothing is missed between them.
+        """
+        channel = self.channel(user)
+        if len(channel.streams) >= self._max_streams:
+            raise TooManyStreamsError
+        stream = Stream(self, channel, bot_id, channel.resume(last_event_id), credential)
+        channel.streams.add(stream)
+        self._beats[stream] = self._now() + self._beat_seconds * random.uniform(0.5, 1.0)
+        if self.closed:
+            stream.end()
+        elif self._beating is None:
+            self._beat_later()
+        return stream
+
+    def unsubscribe(self, stream: Stream) -> None:
+        """The stream has ended. Idempotent."""
+        channel = stream.channel
+        channel.streams.discard(stream)
+        self._beats.pop(stream, None)
+        if not channel.streams and not channel.bots and self._channels.get(channel.owner) is channel:
+            del self._channels[channel.owner]
+
+    def engines_json(self, stream: Stream) -> bytes:
+        """The ages of the engines behind a stream's bots."""
+        return encode(self.ages(stream.channel.engines(stream.bot_id)))
+
+    def end_streams(self, is_valid: Callable[[str, str], bool]) -> None:
+        """End the streams whose user and credential are no longer valid."""
+        for stream in list(self._beats):
+            if not is_valid(stream.channel.owner, stream.credential):
+                stream.end()
+
+    def close(self) -> None:
+        """End all streams, now and in future. Idempotent."""
+        self.closed = True
+        if self._beating is not None:
+            self._beating.cancel()
+            self._beating = None
+        for stream in list(self._beats):
+            stream.end()
+
+    def _beat_later(self) -> None:
+        """Wait for the next stream whose beat is due; they are in this order."""
+        loop = asyncio.get_running_loop()
+        due = next(iter(self._beats.values()))
+        self._beating = loop.call_later(max(_BREATH, due - loop.time()), self._beat)
+
+    def _beat(self) -> None:
+        """Let the streams beat whose time has come; few at once, so that updates need not wait for them."""
+        self._beating = None
+        now = self._now()
+        for stream in [stream for stream, _due in zip(self._beats, range(_MOST_BEATS), strict=False)]:
+            if self._beats[stream] > now + _BREATH:
+                break
+            self._beats[stream] = now + self._beat_seconds
+            self._beats.move_to_end(stream)
+            stream.beat()
+        if self._beats and not self.closed:
+            self._beat_later()

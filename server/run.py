@@ -1,0 +1,133 @@
+"""Runs the application: the listening socket, uvicorn, and an end that leaves nobody hanging."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import threading
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+
+from core.atomic import why
+from core.errors import UserError
+from core.i18n import tr
+from server.hub import Hub
+from server.protocol import StatusProtocol
+
+log = logging.getLogger(__name__)
+
+SEND_BUFFER_BYTES = 32 * 1024
+BACKLOG = 4096
+CLEAN_SECONDS = 1.0
+"""For so long the end waits for streams to end cleanly; who does not read is cut off then."""
+DEAD_PEER_MS = 30_000
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The listening socket; port 0 is any free one. Raises `UserError` if it cannot be had.
+
+    A small send buffer, which connections inherit, makes a client that does not read show soon.
+    """
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind)
+    except OSError as error:
+        raise UserError(tr("server.cannot_listen", host=host, port=port, reason=why(error))) from error
+    try:
+        if hasattr(socket, "SO_REUSEADDR") and hasattr(socket, "AF_UNIX"):
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # a peer that vanished without a word
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_PEER_MS)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise UserError(tr("server.cannot_listen", host=host, port=port, reason=why(error))) from error
+    return listener
+
+
+class StatusServer(uvicorn.Server):
+    """uvicorn that ends all streams before it waits for its connections."""
+
+    def __init__(self, app: FastAPI, hub: Hub, *, tls_cert: str = "", tls_key: str = "") -> None:
+        options: dict[str, Any] = (
+            {"ssl_certfile": tls_cert, "ssl_keyfile": tls_key or None} if tls_cert else {}
+        )
+        super().__init__(
+            uvicorn.Config(
+                app, http=StatusProtocol, ws="none", lifespan="on", log_config=None, access_log=False,
+                server_header=False, timeout_keep_alive=20, timeout_graceful_shutdown=3, backlog=BACKLOG,
+                **options,
+            )
+        )  # fmt: skip
+        self._hub = hub
+        self._own_loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """See `uvicorn.Server`."""
+        self._own_loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """See `uvicorn.Server`. A signal ends the streams first: the rest waits for them."""
+        self.end()
+        super().handle_exit(sig, frame)
+
+    def end(self) -> None:
+        """Ask for the end, from any thread; returns at once. Idempotent."""
+        self.should_exit = True
+        if self._own_loop is not None:
+            try:
+                self._own_loop.call_soon_threadsafe(self._hub.close)
+            except RuntimeError:
+                log.debug("the server's loop has ended already")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """See `uvicorn.Server`."""
+        self._hub.close()
+        deadline = asyncio.get_running_loop().time() + CLEAN_SECONDS
+        while self._hub.streams and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.02)
+        for connection in list(self.server_state.connections) if self._hub.streams else ():
+            connection.transport.abort()
+        await super().shutdown(sockets)
+
+
+class ServerThread:
+    """The server in a thread of its own, for the desktop and for tests."""
+
+    def __init__(self, server: StatusServer, listener: socket.socket) -> None:
+        self._server = server
+        self._listener = listener
+        self._thread = threading.Thread(target=self._run, name="status-server", daemon=True)
+
+    def start(self) -> None:
+        """Begin to serve; returns at once."""
+        self._thread.start()
+
+    def stop(self, seconds: float = 3.0) -> bool:
+        """End, and wait for that so many seconds at most; whether it has ended. Idempotent."""
+        self._server.end()
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+        ended = not self._thread.is_alive()
+        if not ended:
+            log.error("the status server did not end within %g s", seconds)
+        return ended
+
+    def _run(self) -> None:
+        try:
+            self._server.run([self._listener])
+        except Exception:
+            log.exception("the status server broke")
+        finally:
+            self._listener.close()

@@ -1,0 +1,155 @@
+"""One client's stream, and the response that sends it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from server.frames import frame
+
+if TYPE_CHECKING:
+    from server.channel import Channel
+    from server.hub import Hub
+
+HEADERS = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+)
+
+
+class Stream:
+    """Where one client is in its channel: a number, and nothing that could grow.
+
+    A client that is too slow for the ring gets a snapshot instead of what it has missed.
+    """
+
+    __slots__ = (
+        "_beat",
+        "_cursor",
+        "_ending",
+        "_epoch",
+        "_waiter",
+        "bot_id",
+        "channel",
+        "credential",
+        "gone",
+        "hub",
+    )
+
+    def __init__(
+        self, hub: Hub, channel: Channel, bot_id: str | None, cursor: int | None, credential: str
+    ) -> None:
+        self.hub = hub
+        self.channel = channel
+        self.bot_id = bot_id
+        self.credential = credential
+        self.gone = False
+        """The client is gone: there is nobody to send to."""
+        self._cursor = cursor
+        self._epoch = channel.epoch
+        self._beat = (
+            cursor is not None
+        )  # who comes back and has missed nothing shall see at once that it lives
+        self._ending = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def wake(self) -> None:
+        """There is something to send."""
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def beat(self) -> None:
+        """Show the client that the stream lives."""
+        self._beat = True
+        self.wake()
+
+    def end(self) -> None:
+        """Send what is left, then end cleanly."""
+        self._ending = True
+        self.wake()
+
+    def leave(self) -> None:
+        """The client is gone."""
+        self.gone = True
+        self.wake()
+
+    def take(self) -> bytes:
+        """What is to be sent now, b"" if nothing."""
+        channel = self.channel
+        if self._cursor is None or self._epoch != channel.epoch or not channel.reaches(self._cursor):
+            self._cursor, self._epoch, self._beat = channel.seq, channel.epoch, False
+            return channel.snapshot(self.bot_id, self.hub.engines_json(self))
+        if self._cursor != channel.seq:
+            parts = b"".join(channel.since(self._cursor, self.bot_id))
+            self._cursor = channel.seq
+            if parts:
+                return parts
+        if self._beat:
+            self._beat = False
+            return frame("beat", channel.last_id, b'{"engines":%s}' % self.hub.engines_json(self))
+        return b""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is sent any more."""
+        return self._ending or self.gone
+
+    async def wait(self) -> None:
+        """Until there may be something to send."""
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+
+class StreamResponse(Response):
+    """Sends one stream until it ends or its client is gone.
+
+    The slot is claimed here and not before, where it is sure to be given back. Bare ASGI, in one task and a
+    small second one that listens for the client's end.
+    """
+
+    def __init__(self, hub: Hub, user: str, bot_id: str | None, last_event_id: str, credential: str) -> None:
+        self.status_code = 200
+        self.background = None
+        self.body = b""
+        self.raw_headers = list(HEADERS)
+        self._hub = hub
+        self._wish = (user, bot_id, last_event_id, credential)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See `starlette.responses.Response`. Raises `TooManyStreamsError` before anything is sent."""
+        stream = self._hub.subscribe(*self._wish)
+        watcher = asyncio.create_task(_watch(stream, receive))
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            await _feed(stream, send)
+            if not stream.gone:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            self._hub.unsubscribe(stream)
+            watcher.cancel()
+
+
+async def _feed(stream: Stream, send: Send) -> None:
+    while not stream.gone:
+        chunk = stream.take()
+        if chunk:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        elif stream.ended:
+            return
+        else:
+            await stream.wait()
+
+
+async def _watch(stream: Stream, receive: Receive) -> None:
+    """Notice that the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    stream.leave()

@@ -12,14 +12,14 @@ from collections.abc import Callable
 from typing import Any
 
 from core.cluster import scripts
-from core.cluster.link import Names, Pauses, Timings, connect, faults
+from core.cluster.link import Names, Pauses, Timings, connect, end_thread, faults
 from core.cluster.messages import UNREADABLE, BotCommand, CommandAnswer, decode_answer, decode_command, encode
 from core.secrets import redactor
 
 log = logging.getLogger(__name__)
 
 KEEP_SEEN_MS = 120_000
-WAIT_SLICE = 0.3
+WAIT_SLICE = 1.0
 """Seconds for which Redis is asked to wait for something in a list."""
 
 
@@ -72,6 +72,7 @@ class CommandReceiver:
         self._engine_id = engine_id
         self._carry = carry
         self._stop = threading.Event()
+        self._client: Any = None
         self._trouble = ""
         self._thread = threading.Thread(target=self._run, name="redis-commands", daemon=True)
 
@@ -80,17 +81,14 @@ class CommandReceiver:
         self._thread.start()
 
     def stop(self) -> None:
-        """End, within a few seconds whatever Redis does. Idempotent."""
+        """End, in little more than a second whatever Redis does. Idempotent."""
         self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(WAIT_SLICE + self._timings.reply + self._timings.connect + 1.0)
-            if self._thread.is_alive():
-                log.error("the thread that takes commands from Redis did not end")
+        end_thread(self._thread, self._client, 0.0, self._timings)
 
     def _run(self) -> None:
         pauses = Pauses(self._timings)
         while not self._stop.is_set():
-            client = connect(self._url, self._timings, reply=WAIT_SLICE + self._timings.reply)
+            client = self._client = connect(self._url, self._timings, reply=WAIT_SLICE + self._timings.reply)
             try:
                 while not self._stop.is_set():
                     self._take(client)
@@ -120,6 +118,8 @@ class CommandReceiver:
         self._carry(command)
 
     def _lost(self, error: Exception) -> None:
+        if self._stop.is_set():
+            return
         text = redactor.mask(f"{type(error).__name__}: {error}")
         if not self._trouble:
             log.warning("no commands can come through Redis: %s", text)

@@ -76,13 +76,17 @@ class Fleet:
     def _take_state(self, message: StateMessage) -> None:
         known = self._bots.get(message.state.bot_id)
         moved = known is not None and known.engine != message.engine
-        if known is not None and not moved and known.state.version >= message.state.version:
+        counts_on = known is not None and not (moved or message.anew)
+        if known is not None and counts_on and known.state.version >= message.state.version:
             return  # it was told before the hashes were read
         self._bots[message.state.bot_id] = message
-        if known is not None and moved:
-            self._tell_bots(known.engine)
         self._engines.add(message.engine)
-        self._sink.on_state(message.engine, message.state)
+        if message.anew:
+            self._tell_bots(message.engine)
+        else:
+            self._sink.on_state(message.engine, message.state)
+        if known is not None and moved:
+            self._tell_bots(known.engine)  # last, so that nobody thinks that the bot is gone
 
     def _tell_bots(self, engine: str) -> None:
         states = [message.state for message in self._bots.values() if message.engine == engine]

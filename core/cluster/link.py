@@ -6,10 +6,16 @@ notices a Redis that is frozen; so each of our threads watches over its connecti
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import random
+import socket
+import threading
 from typing import Any
 
 import msgspec
+
+log = logging.getLogger(__name__)
 
 
 class Timings(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +102,32 @@ def connect(url: str, timings: Timings, *, reply: float | None = None) -> Any:
         url, socket_timeout=reply or timings.reply, socket_connect_timeout=timings.connect,
         retry=Retry(NoBackoff(), 0), health_check_interval=0,
     )  # fmt: skip
+
+
+def cut(client: Any) -> None:
+    """Break a client's connections from another thread, so that a call that waits for Redis fails at once."""
+    pool = client.connection_pool
+    try:
+        connections = [*pool._available_connections, *pool._in_use_connections]
+    except RuntimeError:  # it is just getting another one
+        return
+    for connection in connections:
+        sock = getattr(connection, "_sock", None)
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+
+def end_thread(thread: threading.Thread, client: Any, patience: float, timings: Timings) -> None:
+    """Wait `patience` seconds for a thread that was asked to end, then cut its connection and wait again."""
+    if not thread.is_alive():
+        return
+    thread.join(patience)
+    if thread.is_alive() and client is not None:
+        cut(client)
+    thread.join(timings.connect + 0.5)
+    if thread.is_alive():
+        log.error("the thread %s did not end", thread.name)
 
 
 def faults() -> tuple[type[Exception], ...]:

@@ -14,10 +14,12 @@ class StateMessage(msgspec.Struct, frozen=True, tag="state", tag_field="kind"):
 
     engine: str
     state: BotState
+    anew: bool = False
+    """The bot began anew in another database: this version counts though it is no higher."""
 
 
 class GoneMessage(msgspec.Struct, frozen=True, tag="gone", tag_field="kind"):
-    """A bot is no more, or begins anew with a lower version."""
+    """A bot is no more."""
 
     bot_id: str
 

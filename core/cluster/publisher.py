@@ -11,7 +11,7 @@ from typing import Any
 
 from core.bots.model import BotState
 from core.cluster import scripts
-from core.cluster.link import Names, Pauses, Timings, connect, faults
+from core.cluster.link import Names, Pauses, Timings, connect, end_thread, faults
 from core.cluster.messages import BeatMessage, ByeMessage, CommandAnswer, GoneMessage, StateMessage, encode
 from core.secrets import redactor
 
@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 MOST_AT_ONCE = 200
 MOST_ANSWERS = 1000
 KEEP_ANSWER_MS = 60_000
+LAST_WORDS = 0.8
+"""Seconds for which the end waits for Redis to take what is left."""
 EXPIRE_FACTOR = 2.5
 """An engine's key in Redis outlives that many heartbeats."""
 
@@ -53,6 +55,7 @@ class BotPublisher:
         self._loaded = False
         self._stopping = False
         self._conflicts: set[str] = set()
+        self._client: Any = None
         self._trouble = ""
         self._next_beat = 0.0
         self._connected = threading.Event()
@@ -120,14 +123,11 @@ class BotPublisher:
         return self._trouble
 
     def stop(self) -> None:
-        """Send what waits, take leave, end; within a few seconds whatever Redis does. Idempotent."""
+        """Send what waits, take leave, end; within two seconds or so whatever Redis does. Idempotent."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
-        if self._thread.is_alive():
-            self._thread.join(2 * self._timings.reply + self._timings.connect + 1.0)
-            if self._thread.is_alive():
-                log.error("the thread that publishes to Redis did not end")
+        end_thread(self._thread, self._client, LAST_WORDS, self._timings)
 
     # --- the publisher's thread -----------------------------------------------------------------------
 
@@ -136,7 +136,7 @@ class BotPublisher:
         while True:
             client = None
             try:
-                client = connect(self._url, self._timings)
+                client = self._client = connect(self._url, self._timings)
                 self._serve(client, pauses)
                 return
             except faults() as error:
@@ -267,5 +267,5 @@ def publish_state(
     return client.eval(
         scripts.PUBLISH, 3, names.states, names.versions, names.events, state.bot_id, state.version,
         engine_id, names.engine_prefix, encode(StateMessage(engine_id, state)),
-        encode(GoneMessage(state.bot_id)), forced_from,
+        encode(StateMessage(engine_id, state, anew=True)), forced_from,
     )  # fmt: skip

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 PUBLISH = """
--- KEYS states versions events  ARGV bot version engine engine-prefix state-message gone-message forced-from
+-- KEYS states versions events  ARGV bot version engine engine-prefix state-message anew-message forced-from
 local held = redis.call('HGET', KEYS[2], ARGV[1])
+local message = ARGV[5]
 if held then
   local at, by = string.match(held, '^(%d+) (.*)$')
   local back = tonumber(ARGV[2]) <= tonumber(at)
@@ -15,11 +16,11 @@ if held then
     if by == ARGV[3] and ARGV[2] == at then return {'same', at} end
     return {'older', at}
   end
-  if back then redis.call('PUBLISH', KEYS[3], ARGV[6]) end
+  if back then message = ARGV[6] end
 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[5])
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2] .. ' ' .. ARGV[3])
-redis.call('PUBLISH', KEYS[3], ARGV[5])
+redis.call('PUBLISH', KEYS[3], message)
 return {'sent', ARGV[2]}
 """
 """Publish a state and keep it. The answer is "sent", "same", "older" (than the version that follows, which

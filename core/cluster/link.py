@@ -83,6 +83,27 @@ class Names(msgspec.Struct, frozen=True):
         """The list that holds a command's answer."""
         return f"{self.prefix}:answer:{command_id}"
 
+    def tape(self, engine_id: str, topic: str) -> str:
+        """The stream of an engine's prices of an instrument, or of its commands for a bot."""
+        return f"{self.prefix}:tape:{engine_id}:{topic}"
+
+    def tape_marker(self, engine_id: str) -> str:
+        """The key that tells that the engine's streams are whole."""
+        return f"{self.prefix}:tape:{engine_id}"
+
+    def lock(self, bot_id: str) -> str:
+        """The key that a bot's worker holds."""
+        return f"{self.prefix}:lock:{bot_id}"
+
+    def queued(self, bot_id: str) -> str:
+        """The key that tells that a cycle of the bot waits or runs."""
+        return f"{self.prefix}:queued:{bot_id}"
+
+    @property
+    def workers(self) -> str:
+        """The sorted set of the living workers, by their last sign of life."""
+        return f"{self.prefix}:workers"
+
 
 def _database(url: str) -> int:
     from redis.connection import parse_url

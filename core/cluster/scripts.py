@@ -95,3 +95,50 @@ redis.call('PEXPIRE', KEYS[3], ARGV[3])
 return tostring(deadline)
 """
 """Hand a command to an engine, once; it is void after the deadline, by Redis' clock."""
+
+WRITE = """
+-- KEYS marker stream...  ARGV nonce mode most, then in turns: stream's place, number, number before, data
+if ARGV[2] == 'claim' then
+  redis.call('SET', KEYS[1], ARGV[1])
+elseif ARGV[2] ~= 'force' and redis.call('GET', KEYS[1]) ~= ARGV[1] then
+  return 0
+end
+for i = 4, #ARGV, 4 do
+  local stream = KEYS[tonumber(ARGV[i])]
+  -- An entry that is there already is refused by its number, which is what we want.
+  redis.pcall('XADD', stream, 'MAXLEN', '~', ARGV[3], ARGV[i + 1] .. '-0', 'b', ARGV[i + 2], 'd', ARGV[i + 3])
+end
+return 1
+"""
+"""Append to an engine's streams, unless Redis has forgotten the engine: then everything is to be written again."""
+
+RELEASE = """
+-- KEYS key  ARGV token
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
+"""
+"""Give back a lock, if it is still ours."""
+
+EXTEND = """
+-- KEYS key  ARGV token milliseconds
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 0
+"""
+"""Keep a lock for longer, if it is still ours."""
+
+WORKER_BEAT = """
+-- KEYS workers  ARGV worker seconds
+local now = redis.call('TIME')[1]
+redis.call('ZADD', KEYS[1], now, ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
+redis.call('EXPIRE', KEYS[1], ARGV[2] * 2)
+return 1
+"""
+"""A worker's heartbeat."""
+
+WORKERS = """
+-- KEYS workers  ARGV seconds
+local now = redis.call('TIME')[1]
+return redis.call('ZCOUNT', KEYS[1], now - ARGV[1], '+inf')
+"""
+"""How many workers showed a sign of life in the last seconds."""

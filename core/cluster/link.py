@@ -100,6 +100,11 @@ class Names(msgspec.Struct, frozen=True):
         return f"{self.prefix}:queued:{bot_id}"
 
     @property
+    def homes(self) -> str:
+        """The hash of the engine per bot, for workers."""
+        return f"{self.prefix}:homes"
+
+    @property
     def workers(self) -> str:
         """The sorted set of the living workers, by their last sign of life."""
         return f"{self.prefix}:workers"

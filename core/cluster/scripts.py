@@ -110,7 +110,7 @@ for i = 4, #ARGV, 4 do
 end
 return 1
 """
-"""Append to an engine's streams, unless Redis has forgotten the engine: then everything is to be written again."""
+"""Append to an engine's streams, unless Redis has forgotten it: then everything is to be written again."""
 
 RELEASE = """
 -- KEYS key  ARGV token

@@ -1,9 +1,10 @@
 """The tape: what an engine has for its bots' workers, in order, in Redis.
 
 Every entry has a number that only rises, given by the engine: its clock in microseconds, or one more than the
-last. A price goes to its instrument's stream, a command to its bot's; whoever merges several streams by number
-has the engine's order again. A bot stores the number of the last entry that it took in together with what came
-of it, so each entry counts exactly once, whoever works for the bot and however often Redis lost its memory.
+last. A price goes to its instrument's stream, a command to its bot's; whoever merges several streams by
+number has the engine's order again. A bot stores the number of the last entry that it took in together with
+what came of it, so each entry counts exactly once, whoever works for the bot and however often Redis lost its
+memory.
 """
 
 from __future__ import annotations

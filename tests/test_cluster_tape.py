@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.cluster.entries import Priced, Told, topic_of
 from core.cluster.link import Names, connect, faults
-from core.cluster.tape import Priced, TapeWriter, Told, last_number, read_tape, topic_of
+from core.cluster.tape import TapeWriter, last_number, read_tape
 from tests.cluster_helpers import QUICK, redis_server  # noqa: F401
 from tests.loopback.redis_server import RedisServer
 from tests.scripted import AAPL, ASELS, THYAO, quote, tick
@@ -32,8 +33,14 @@ class Tape:
         return TapeWriter(self.names, "e1", now=lambda: self.now, **options)
 
     def price(self, price: float, instrument: Any = ASELS) -> int:
-        entry = Priced(tick(instrument, price), quote(instrument, price), effective=self.now, session=0.0)
-        return self.writer.add(instrument.key, entry)
+        entry = Priced(
+            tick(instrument, price),
+            quote(instrument, price),
+            effective=self.now,
+            newest=self.now,
+            session=0.0,
+        )
+        return self.writer.add(instrument.key, entry, self.now)
 
     def read(self, after: int = 0, topics: tuple[str, ...] = TOPICS, most: int = 500) -> list[Any]:
         found, more = [], True
@@ -58,12 +65,12 @@ def _prices(items: list[Any]) -> list[float]:
 def test_a_reader_gets_the_entries_of_its_topics_in_the_engines_order(tape: Tape) -> None:
     for number in range(7):
         tape.price(number, (ASELS, THYAO, AAPL)[number % 3])
-    tape.writer.add(topic_of("b1"), Told(action="stop", at=tape.now, command=5))
+    tape.writer.add(topic_of("b1"), Told(action="stop", command=5), tape.now)
     tape.price(7, THYAO)
     tape.writer.write(tape.client)
     items = tape.read()
     assert _prices(items) == [0, 1, 3, 4, 6, 7]
-    assert items[-2].entry == Told(action="stop", at=tape.now, command=5)
+    assert items[-2].entry == Told(action="stop", command=5)
     assert [item.number for item in items] == sorted({item.number for item in items})
     assert tape.read(items[2].number) == items[3:]
     assert items[0].before == 0

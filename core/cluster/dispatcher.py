@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from core.cluster.entries import Entry, topic_of
 from core.cluster.link import Names, Pauses, Timings, connect, end_thread, faults
 from core.cluster.locks import living_workers, mark_queued, unmark
-from core.cluster.tape import Entry, TapeWriter, last_number, topic_of
+from core.cluster.tape import TapeWriter, last_number
 from core.cluster.tasks import lock_seconds
 from core.secrets import redactor
 
@@ -67,14 +68,14 @@ class Dispatcher:
         with self._changed:
             self._limits = dict(limits)
 
-    def add(self, topic: str, entry: Entry, bot_ids: Iterable[str]) -> None:
-        """Write an entry, and have these bots take it in."""
-        self.tape.add(topic, entry)
+    def add(self, topic: str, entry: Entry, at: float, bot_ids: Iterable[str]) -> None:
+        """Write an entry of the time `at`, and have these bots take it in."""
+        self.tape.add(topic, entry, at)
         self.want(bot_ids)
 
-    def tell(self, bot_id: str, entry: Entry) -> None:
-        """Write a command for one bot."""
-        self.add(topic_of(bot_id), entry, (bot_id,))
+    def tell(self, bot_id: str, entry: Entry, at: float) -> None:
+        """Write something for one bot."""
+        self.add(topic_of(bot_id), entry, at, (bot_id,))
 
     def want(self, bot_ids: Iterable[str]) -> None:
         """These bots need a cycle."""
@@ -154,7 +155,7 @@ class Dispatcher:
         marked = mark_queued(client, self._names, times)
         if not marked:
             return
-        homes = {bot_id: self._engine_id for bot_id in marked}
+        homes = dict.fromkeys(marked, self._engine_id)
         client.hset(self._names.homes, mapping=homes)
         for place, bot_id in enumerate(marked):
             with self._changed:

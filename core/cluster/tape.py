@@ -19,9 +19,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from core.cluster import scripts
+from core.cluster.entries import Entry, Stamped
 from core.cluster.link import Names
-from core.config import BotConfig
-from core.model import Quote, Tick
 
 log = logging.getLogger(__name__)
 
@@ -30,43 +29,15 @@ MOST_KEPT = 2000
 MOST_AT_ONCE = 500
 
 
-class Priced(msgspec.Struct, frozen=True, tag="price", tag_field="kind"):
-    """A vetted price and the quote it came from.
-
-    `effective` is the provider's time up to which it is good, `session` when its session opened, `gap` the
-    silence before it in seconds; `held` tells that it is shown only, because sources contradict each other.
-    """
-
-    tick: Tick
-    quote: Quote
-    effective: float
-    session: float
-    gap: float = 0.0
-    held: bool = False
-
-
-class Told(msgspec.Struct, frozen=True, tag="told", tag_field="kind", kw_only=True):
-    """What the user wants of one bot. `command` is the engine's number of it, to be answered; 0 if none.
-
-    `action` is "start", "stop", "flatten" (stop, and sell), "cycle", "configure" or "retire"; `at` is when it
-    was said, by the engine's clock. `config` is there to be worked by from now on.
-    """
-
-    action: str
-    at: float
-    command: int = 0
-    config: BotConfig | None = None
-
-
-Entry = Priced | Told
 _encode = msgspec.json.Encoder(decimal_format="string").encode
-_decode = msgspec.json.Decoder(Entry).decode
+_decode = msgspec.json.Decoder(Stamped).decode
 
 
 class Item(NamedTuple):
-    """An entry at its place; `before` is the number of the stream's previous entry, 0 if nobody knows."""
+    """An entry at its place, with its time. `before` is the number of its stream's previous one, or 0."""
 
     number: int
+    at: float
     entry: Entry
     before: int = 0
 
@@ -91,7 +62,7 @@ class TapeWriter:
         self._lock = threading.Lock()
         self._number = 0
         self._last: dict[str, int] = {}
-        self._waiting: deque[tuple[str, int, int, Entry]] = deque()
+        self._waiting: deque[tuple[str, int, int, Stamped]] = deque()
         self._kept: dict[str, deque[_Line]] = {}
         self._nonce = f"{now():.6f}"
         self.lost = 0
@@ -102,13 +73,13 @@ class TapeWriter:
         with self._lock:
             self._number = max(self._number, number)
 
-    def add(self, topic: str, entry: Entry) -> int:
-        """Put an entry behind all others; `topic` is an instrument's key or a bot's `topic_of`."""
+    def add(self, topic: str, entry: Entry, at: float) -> int:
+        """Put an entry behind all others; `topic` is an instrument's key, `CLOCK` or a bot's `topic_of`."""
         with self._lock:
             number = self._number = max(self._number + 1, round(self._now() * 1e6))
             before = self._last.get(topic, 0)
             self._last[topic] = number
-            self._waiting.append((topic, number, before, entry))
+            self._waiting.append((topic, number, before, Stamped(at, entry)))
             if len(self._waiting) > self._most * max(1, len(self._last)):
                 self._waiting.popleft()
                 self.lost += 1
@@ -169,11 +140,6 @@ class TapeWriter:
             self._kept.setdefault(line.stream, deque(maxlen=self._most)).append(line)
 
 
-def topic_of(bot_id: str) -> str:
-    """The topic of a bot's commands; no instrument is called so."""
-    return f"@{bot_id}"
-
-
 def read_tape(
     client: Any, names: Names, engine_id: str, topics: Sequence[str], after: int, most: int = MOST_AT_ONCE
 ) -> tuple[list[Item], bool]:
@@ -187,9 +153,10 @@ def read_tape(
         streams = pipeline.execute()
     horizon = min((_number(rows[-1][0]) for rows in streams if len(rows) == most), default=None)
     items = [
-        Item(_number(row_id), _read(fields), int(fields[b"b"]))
+        Item(_number(row_id), stamped.at, stamped.entry, int(fields[b"b"]))
         for rows in streams for row_id, fields in rows
         if horizon is None or _number(row_id) <= horizon
+        for stamped in (_read(fields),)
     ]  # fmt: skip
     items.sort(key=lambda item: item.number)
     return items, horizon is not None
@@ -208,7 +175,7 @@ def _number(row_id: bytes) -> int:
     return int(row_id.partition(b"-")[0])
 
 
-def _read(fields: dict[bytes, bytes]) -> Entry:
+def _read(fields: dict[bytes, bytes]) -> Stamped:
     try:
         return _decode(fields[b"d"])
     except (msgspec.DecodeError, KeyError) as error:

@@ -133,10 +133,11 @@ def run_worker(app: Any, url: str, *, pool: str, processes: int, log_level: str)
     """Work until SIGTERM or Ctrl-C; a cycle that runs is finished then."""
     heart = Heart(url)
     heart.start()
+    name = f"bots-{os.getpid()}@{socket.gethostname()}"
     try:
         worker = app.Worker(
             pool=pool, concurrency=processes, loglevel=log_level, quiet=True, without_gossip=True,
-            without_mingle=True, without_heartbeat=True, hostname=f"bots-{os.getpid()}@{socket.gethostname()}",
+            without_mingle=True, without_heartbeat=True, hostname=name,
         )  # fmt: skip
         worker.start()
     finally:

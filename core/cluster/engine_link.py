@@ -37,14 +37,14 @@ class EngineLink:
 
     def __init__(
         self, url: str, engine_id: str, bus: EventBus, post: Callable[[Any], object], *,
-        label: str = "", timings: Timings | None = None,
+        label: str = "", timings: Timings | None = None, alone: bool = True,
     ) -> None:  # fmt: skip
-        """`post` puts a message into the engine's inbox."""
+        """`post` puts a message into the engine's inbox; `alone`: the bots run in the engine itself."""
         self._bus = bus
         self._post = post
         self.publisher = BotPublisher(
             url, engine_id, label=label or socket.gethostname(), timings=timings,
-            on_conflict=self._tell_conflict,
+            on_conflict=self._tell_conflict, alone=alone,
         )  # fmt: skip
         self._receiver = CommandReceiver(url, engine_id, self._carry, timings=timings)
         self._lock = threading.Lock()

@@ -13,7 +13,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from core.cluster import scripts
@@ -23,6 +23,7 @@ from core.cluster.messages import (
     UNREADABLE,
     PingMessage,
     StateMessage,
+    StepsMessage,
     decode_beat,
     decode_message,
     decode_state,
@@ -44,11 +45,15 @@ class SilentError(OSError):
 class FleetListener:
     """Tells `sink` what the bots do. The sink is called in the listener's thread and must not wait."""
 
-    def __init__(self, url: str, sink: FleetSink, *, timings: Timings | None = None) -> None:
+    def __init__(
+        self, url: str, sink: FleetSink, *, timings: Timings | None = None,
+        on_steps: Callable[[StepsMessage], None] = lambda steps: None,
+    ) -> None:  # fmt: skip
         self._url = url
         self._timings = timings or Timings()
         self._names = Names.of(url)
         self._fleet = Fleet(sink)
+        self._on_steps = on_steps
         self._name = secrets.token_hex(6)
         self._stop = threading.Event()
         self._connected = threading.Event()
@@ -180,7 +185,10 @@ class FleetListener:
                 return False
             log.warning("a message of Redis was lost on its way; all bots are read anew")
             return True
-        self._fleet.take(message)
+        if isinstance(message, StepsMessage):
+            self._on_steps(message)
+        else:
+            self._fleet.take(message)
         return False
 
     def _read_state(self, data: bytes) -> StateMessage | None:

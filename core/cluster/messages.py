@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from core.bots.model import BotState
+from core.bots.model import BotAlert, BotFill, BotState, BotTrade
 
 
 class StateMessage(msgspec.Struct, frozen=True, tag="state", tag_field="kind"):
@@ -45,7 +45,17 @@ class PingMessage(msgspec.Struct, frozen=True, tag="ping", tag_field="kind"):
     number: int
 
 
-Message = StateMessage | GoneMessage | BeatMessage | ByeMessage | PingMessage
+class StepsMessage(msgspec.Struct, frozen=True, tag="steps", tag_field="kind", kw_only=True):
+    """What a worker stored of a bot of `engine`, for that engine; see `core.bots.remote.BotsMoved`."""
+
+    engine: str
+    fills: tuple[BotFill, ...] = ()
+    trades: tuple[BotTrade, ...] = ()
+    alerts: tuple[BotAlert, ...] = ()
+    results: tuple[tuple[int, str], ...] = ()
+
+
+Message = StateMessage | GoneMessage | BeatMessage | ByeMessage | PingMessage | StepsMessage
 
 
 class BotCommand(msgspec.Struct, frozen=True, kw_only=True):

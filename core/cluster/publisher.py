@@ -32,13 +32,14 @@ class BotPublisher:
     """Sends each bot's newest state, never an older one after it. All methods may be called from any thread.
 
     While Redis is away only the newest state of each bot is kept; after its return all bots are told again.
+    Without `alone` others may tell of the same bots, so an older version gives way to what Redis holds.
     A bot that another living engine tells of is left to it, and `on_conflict(bot_id, engine_id)` is called,
     once, from the publisher's thread.
     """
 
     def __init__(
         self, url: str, engine_id: str, *, label: str = "", timings: Timings | None = None,
-        on_conflict: OnConflict = lambda bot_id, engine_id: None,
+        on_conflict: OnConflict = lambda bot_id, engine_id: None, alone: bool = True,
     ) -> None:  # fmt: skip
         self.engine_id = engine_id
         self._url = url
@@ -46,6 +47,7 @@ class BotPublisher:
         self._timings = timings or Timings()
         self._names = Names.of(url)
         self._on_conflict = on_conflict
+        self._alone = alone
         self._changed = threading.Condition()
         self._states: dict[str, BotState] = {}
         self._waiting: dict[str, None] = {}
@@ -222,7 +224,7 @@ class BotPublisher:
                 publish_state(pipeline, self._names, self.engine_id, state)
             outcomes = pipeline.execute()
         for state, (outcome, detail) in zip(states, outcomes, strict=True):
-            if outcome == b"older":
+            if outcome == b"older" and self._alone:
                 # We alone tell of this bot, so what Redis holds is of a database that is gone.
                 publish_state(client, self._names, self.engine_id, state, forced_from=detail.decode())
             if outcome == b"held":

@@ -267,7 +267,7 @@ def check_email(patient: Patient) -> Finding:
 
 
 def _check_channel(name: str, patient: Patient, check: Callable[[float], str]) -> Finding:
-    from core.notifications.factory import reasons_off
+    from core.notifications.routes import reasons_off
 
     reason = reasons_off(patient.config.real_time).get(name)
     if reason:
@@ -317,6 +317,8 @@ def check_setup(_patient: Patient) -> Finding:
 
 def all_checks(config: Config) -> list[Check]:
     """The checks in the report's order."""
+    from cli.doctor_bots import check_strategies
+
     return [
         Check("versions", check_versions),
         Check("setup", check_setup),
@@ -325,6 +327,7 @@ def all_checks(config: Config) -> list[Check]:
         Check("database", check_database),
         Check("calendars", check_calendars),
         Check("clock", check_clock),
+        Check("strategies", check_strategies),
         *source_checks(config),
         Check("telegram", check_telegram),
         Check("email", check_email),

@@ -19,7 +19,16 @@ from core.events import EventBus
 from core.i18n import tr
 from core.instance_lock import InstanceLock
 from core.log_setup import setup_logging
-from core.model import Delivery, FeedStatus, FreshnessChange, Notice, PortfolioSnapshot, Signal, Tick
+from core.model import (
+    Delivery,
+    FeedStatus,
+    FreshnessChange,
+    Notice,
+    PortfolioSnapshot,
+    Signal,
+    SourceConflict,
+    Tick,
+)
 from core.notifications.notifier import Notifier
 from core.replay.clock import ReplayClock
 from core.session import RECORDINGS, Session, prepare_session
@@ -114,6 +123,7 @@ def _record(loop: EngineLoop, delivery: Delivery) -> None:
 def _subscribe(bus: EventBus, view: TerminalView, notifier: Notifier) -> None:
     bus.subscribe(Tick, view.on_tick)
     bus.subscribe(FreshnessChange, view.on_freshness)
+    bus.subscribe(SourceConflict, view.on_conflict)
     bus.subscribe(Signal, view.on_signal)
     bus.subscribe(PortfolioSnapshot, view.on_portfolio)
     bus.subscribe(FeedStatus, view.on_feed_status)

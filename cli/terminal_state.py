@@ -7,14 +7,23 @@ from collections import deque
 
 import msgspec
 
-from core.model import FeedStatus, Freshness, FreshnessChange, Notice, PortfolioSnapshot, Signal, Tick
+from core.model import (
+    FeedStatus,
+    Freshness,
+    FreshnessChange,
+    Notice,
+    PortfolioSnapshot,
+    Signal,
+    SourceConflict,
+    Tick,
+)
 
 MOST_SIGNALS = 100
 MOST_NOTICES = 3
 MOST_NEWS = 1000
 """Lines that wait to be printed; more than this are dropped, oldest first."""
 
-News = Signal | Notice | FeedStatus
+News = Signal | Notice | FeedStatus | SourceConflict
 
 
 class PriceRow(msgspec.Struct, frozen=True):
@@ -39,13 +48,14 @@ class TimedNotice(msgspec.Struct, frozen=True):
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """Everything at one moment; signals and notices newest first."""
+    """Everything at one moment; signals and notices newest first, `disputed` are keys."""
 
     prices: dict[str, PriceRow]
     signals: tuple[Signal, ...]
     notices: tuple[TimedNotice, ...]
     portfolio: PortfolioSnapshot | None
     feed: FeedStatus
+    disputed: frozenset[str] = frozenset()
 
 
 class TerminalState:
@@ -58,6 +68,7 @@ class TerminalState:
         self._notices: deque[TimedNotice] = deque(maxlen=MOST_NOTICES)
         self._portfolio: PortfolioSnapshot | None = None
         self._feed = FeedStatus(state="stopped")
+        self._disputed: frozenset[str] = frozenset()
         self._news: deque[News] = deque(maxlen=MOST_NEWS)
 
     def put_tick(self, tick: Tick) -> None:
@@ -73,6 +84,14 @@ class TerminalState:
             row = self._prices.get(change.key)
             if row is not None:
                 self._prices[change.key] = PriceRow(row.tick, change.freshness, change.delay, change.since)
+
+    def put_conflict(self, conflict: SourceConflict) -> None:
+        """Two sources disagree, or agree again; other prices of the same quarrel are no news."""
+        key = frozenset((conflict.key,))
+        with self._lock:
+            if (conflict.key in self._disputed) is conflict.over:
+                self._news.append(conflict)
+            self._disputed = self._disputed - key if conflict.over else self._disputed | key
 
     def put_signal(self, signal: Signal) -> None:
         """A signal."""
@@ -102,8 +121,9 @@ class TerminalState:
         """Everything as it is now."""
         with self._lock:
             return Shown(
-                dict(self._prices), tuple(self._signals), tuple(self._notices), self._portfolio, self._feed
-            )
+                dict(self._prices), tuple(self._signals), tuple(self._notices), self._portfolio, self._feed,
+                self._disputed,
+            )  # fmt: skip
 
     def take_news(self) -> list[News]:
         """What happened since the last call, oldest first."""

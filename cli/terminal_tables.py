@@ -148,7 +148,7 @@ def _price_table(part: Sequence[Instrument], shown: Shown, now: float, *, full_n
         if row is None:
             table.add_row(name, NOTHING, "", NOTHING, Text(_waiting(shown), FAINT), "")
         else:
-            table.add_row(name, *_price_cells(row, now))
+            table.add_row(name, *_price_cells(row, now, disputed=instrument.key in shown.disputed))
     return table
 
 
@@ -156,7 +156,7 @@ def _waiting(shown: Shown) -> str:
     return tr("terminal.no_price" if shown.feed.state == "stopped" else "terminal.waiting")
 
 
-def _price_cells(row: PriceRow, now: float) -> list[Text]:
+def _price_cells(row: PriceRow, now: float, *, disputed: bool) -> list[Text]:
     tick = row.tick
     old = row.freshness in ("stale", "closed") and not row.simulated
     colour = FAINT if old else sign_style(tick.change_pct)
@@ -167,9 +167,17 @@ def _price_cells(row: PriceRow, now: float) -> list[Text]:
         Text(format_price(tick.key, tick.price, currency=True), SIMULATED if row.simulated else colour),
         Text(arrow(tick.change_pct), colour),
         Text(change + mark, colour),
-        Text(state_word(row), SIMULATED if row.simulated else STATE_STYLES[row.freshness]),
+        _state_cell(row, disputed=disputed and not old),
         Text(length(now - row.new_at), FAINT),
     ]
+
+
+def _state_cell(row: PriceRow, *, disputed: bool) -> Text:
+    if row.simulated:
+        return Text(state_word(row), SIMULATED)
+    if disputed:
+        return Text(tr("terminal.disputed"), WARNING)
+    return Text(state_word(row), STATE_STYLES[row.freshness])
 
 
 def _position_cells(row: PositionPnl) -> list[Text]:

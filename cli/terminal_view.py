@@ -20,7 +20,16 @@ from cli.terminal_words import news_line
 from core.clock import Clock, SystemClock
 from core.config import Config
 from core.feed_text import replay_sentence
-from core.model import FeedStatus, FreshnessChange, Instrument, Notice, PortfolioSnapshot, Signal, Tick
+from core.model import (
+    FeedStatus,
+    FreshnessChange,
+    Instrument,
+    Notice,
+    PortfolioSnapshot,
+    Signal,
+    SourceConflict,
+    Tick,
+)
 from core.replay.clock import real_clock
 
 FRAME_SECONDS = 0.25
@@ -49,6 +58,10 @@ class TerminalView:
     def on_freshness(self, change: FreshnessChange) -> None:
         """A price aged."""
         self._state.put_freshness(change)
+
+    def on_conflict(self, conflict: SourceConflict) -> None:
+        """Two sources disagree, or agree again."""
+        self._state.put_conflict(conflict)
 
     def on_signal(self, signal: Signal) -> None:
         """A signal came."""

@@ -10,7 +10,7 @@ from cli.terminal_state import News, PriceRow
 from core.exchanges import exchange_of
 from core.feed_text import feed_sentence, source_lines
 from core.i18n import format_number, format_percent, tr
-from core.model import Freshness, Notice, Side, Signal
+from core.model import Freshness, Notice, Side, Signal, SourceConflict
 from core.price_rules import format_price
 from core.signal_text import reason
 
@@ -95,12 +95,23 @@ def notice_line(notice: Notice, at: float) -> Text:
     return Text(f"{clock_of(at)}  {tr(notice.key, **notice.params)}", NOTICE_STYLES.get(notice.level, ""))
 
 
+def conflict_line(conflict: SourceConflict, now: float) -> Text:
+    """That two sources disagree, or agree again, in one line."""
+    if conflict.over:
+        return Text(f"{clock_of(now)}  {tr('terminal.agree_again', key=conflict.key)}")
+    prices = (format_price(conflict.key, price) for price in conflict.prices)
+    told = ", ".join(f"{source} {price}" for source, price in zip(conflict.sources, prices, strict=True))
+    return Text(f"{clock_of(now)}  {tr('terminal.disagree', key=conflict.key, told=told)}", WARNING)
+
+
 def news_line(news: News, now: float) -> Text:
     """Whatever happened, in one line."""
     if isinstance(news, Signal):
         return signal_line(news)
     if isinstance(news, Notice):
         return notice_line(news, now)
+    if isinstance(news, SourceConflict):
+        return conflict_line(news, now)
     failing = [source.last_error for source in news.sources if source.last_error]
     why = f" ({'; '.join(source_lines(news))})" if failing else ""
     return Text(f"{clock_of(now)}  {feed_sentence(news, now)}{why}")

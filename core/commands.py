@@ -12,7 +12,8 @@ import msgspec
 
 from core.bots.model import BotDay, BotFill, BotState, BotTrade
 from core.config import BotConfig, Config
-from core.model import Bar, ClosedTrade, Delivery, Instrument, Position, Signal
+from core.model import Bar, ClosedTrade, Delivery, Instrument, OutboxLine, Position, Signal
+from core.notifications.message import Message
 
 _ids = itertools.count(1)
 
@@ -92,6 +93,13 @@ class RecordDelivery(Command, frozen=True, kw_only=True):
     delivery: Delivery
 
 
+class AcceptMessage(Command, frozen=True, kw_only=True):
+    """Take a message that tells of nothing stored (an error, a risk) into the outbox, for `channels`."""
+
+    message: Message
+    channels: tuple[str, ...]
+
+
 class RequestSnapshot(Command, frozen=True, kw_only=True):
     """Publish everything that a newcomer needs: positions, trades, recent signals, deliveries, last ticks."""
 
@@ -126,6 +134,12 @@ class History(msgspec.Struct, frozen=True):
 
     signals: tuple[Signal, ...]
     deliveries: tuple[Delivery, ...]
+
+
+class OutboxDue(msgspec.Struct, frozen=True):
+    """Messages that nobody has delivered yet, of an earlier run or of a process without channels."""
+
+    lines: tuple[OutboxLine, ...]
 
 
 class WatchBars(Command, frozen=True, kw_only=True):

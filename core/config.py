@@ -88,6 +88,33 @@ class ChannelsConfig(Section, frozen=True, kw_only=True):
     email: bool = False
 
 
+Loudness = Literal["on", "silent", "off"]
+
+
+class BotChannelsConfig(Section, frozen=True, kw_only=True):
+    """How each channel tells of one kind of a bot's messages, where the channel itself is on.
+
+    A "silent" one disturbs nobody: no toast (it stands in the log), low urgency on the desktop and in the
+    mail, no sound in Telegram.
+    """
+
+    toast: Loudness = "on"
+    desktop: Loudness = "on"
+    telegram: Loudness = "on"
+    email: Loudness = "on"
+
+
+class BotNotificationsConfig(Section, frozen=True, kw_only=True):
+    """Of what bots tell their owner, and how, by the kind of message."""
+
+    entry: BotChannelsConfig = BotChannelsConfig(email="off")
+    exit: BotChannelsConfig = BotChannelsConfig(email="off")
+    stop: BotChannelsConfig = BotChannelsConfig()
+    limit: BotChannelsConfig = BotChannelsConfig()
+    error: BotChannelsConfig = BotChannelsConfig()
+    recovered: BotChannelsConfig = BotChannelsConfig()
+
+
 class TelegramConfig(Section, frozen=True, kw_only=True):
     """The Telegram bot that sends the alerts."""
 
@@ -134,6 +161,7 @@ class RealTimeConfig(Section, frozen=True, kw_only=True):
     noise_filter: Literal["none", "median", "kalman"] = "none"
     noise_window: Annotated[int, Meta(ge=3, le=15)] = 5
     notification_channels: ChannelsConfig = ChannelsConfig()
+    bot_notifications: BotNotificationsConfig = BotNotificationsConfig()
     telegram: TelegramConfig = TelegramConfig()
     email: EmailConfig = EmailConfig()
 

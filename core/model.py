@@ -149,8 +149,8 @@ class FreshnessChange(msgspec.Struct, frozen=True):
 class SourceConflict(msgspec.Struct, frozen=True):
     """Two sources tell prices of one instrument that cannot both be true; its signals are held meanwhile.
 
-    `prices` are theirs, or, if `of_closes`, the previous closes that they name. `since` is a Unix time;
-    `over` tells that they agree again.
+    `prices` are theirs of `ago` seconds before it was noticed (0: of the same moment), or, if `of_closes`,
+    the previous closes that they name. `since` is a Unix time; `over` tells that they agree again.
     """
 
     key: str
@@ -159,6 +159,7 @@ class SourceConflict(msgspec.Struct, frozen=True):
     since: float
     of_closes: bool = False
     over: bool = False
+    ago: float = 0.0
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True):
@@ -368,9 +369,11 @@ class Notice(msgspec.Struct, frozen=True):
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the notification log.
 
-    `status` is "queued", "delivered", "retrying", "coalesced", "throttled", "failed" or "skipped"; `attempt`
-    counts from 1; `detail` says why, without any secret. `created` is when the message arose and `updated`
-    when this happened, both Unix seconds.
+    `status` is "queued", "delivered", "retrying", "coalesced", "throttled", "failed", "skipped", "kept" (the
+    program ended, it is sent at the next start) or "expired" (it became too old to be sent); `attempt` counts
+    from 1; `detail` says why, without any secret. `created` is when the message arose and `updated` when this
+    happened, both Unix seconds. `into` is the id of the summary that a coalesced one went into; it is not
+    stored in the log.
     """
 
     message_id: str
@@ -381,3 +384,26 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int = 0
     created: float = 0.0
     updated: float = 0.0
+    into: str = ""
+
+
+SETTLED = frozenset(("delivered", "failed", "skipped", "expired"))
+"""The last words on a message in one channel."""
+
+
+class OutboxLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that the user is still to get through one `channel`.
+
+    `kind` is "signal", "bot", "risk" or "error"; `payload` is JSON: the `Signal`, the `BotAlert`, or `title`
+    and `body` as they were told. `created` is when it arose (Unix seconds). The process `held_by` sees to its
+    delivery until `held_until` (Unix seconds), then any other one may.
+    """
+
+    message_id: str
+    channel: str
+    kind: str
+    payload: str
+    created: float
+    held_by: str = ""
+    held_until: float = 0.0
+    id: int = 0

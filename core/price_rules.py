@@ -19,6 +19,7 @@ _CENT = Decimal("0.01")
 _US_BELOW_ONE = Decimal("0.0001")  # SEC Rule 612 allows four decimals below one dollar
 _CRYPTO_DECIMALS = ((100.0, 2), (1.0, 4), (0.01, 6))
 _CRYPTO_SMALLEST = 8
+_CRYPTO_LOT = Decimal("0.000001")
 
 
 def currency_of(key: str) -> str:
@@ -34,6 +35,11 @@ def tick_size(key: str, price: float) -> Decimal:
     if exchange == "CRYPTO":
         return Decimal(1).scaleb(-decimals_of(key, price))
     return _US_BELOW_ONE if 0 < abs(price) < 1 else _CENT
+
+
+def lot_size(key: str) -> Decimal:
+    """The smallest quantity that can be traded: one share, or a millionth of a coin."""
+    return _CRYPTO_LOT if key.startswith("CRYPTO:") else Decimal(1)
 
 
 def decimals_of(key: str, price: float) -> int:

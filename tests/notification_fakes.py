@@ -20,6 +20,8 @@ from tests.loopback.mail_server import PASSWORD
 from tests.loopback.telegram_server import TOKEN
 
 PATIENCE = 10.0
+NOON = 1_795_000_000.0
+"""The fake clock's first moment."""
 TURKISH = "İstanbul'da ıslak şığ: ĞÜŞİÖÇ ğüşıöç ₺ ↑"
 
 
@@ -106,7 +108,7 @@ class HeldClock(FakeClock):
 def signal(symbol: str = "ASELS", side: str = "BUY", *, title: str = "", simulated: bool = False) -> Message:
     """A signal's message."""
     return Message(
-        kind=Kind.SIGNAL, title=title or f"{side} {symbol}", body="because", created=1_795_000_000.0,
+        kind=Kind.SIGNAL, title=title or f"{side} {symbol}", body="because", created=NOON,
         symbol=symbol, side=side, simulated=simulated,
     )  # fmt: skip
 
@@ -122,7 +124,7 @@ def payload(symbol: str = "ASELS", side: str = "BUY", **changes: object) -> dict
 
 def message(title: str = "↑ BUY ASELS at 45.32 ₺", body: str = TURKISH, **fields: Any) -> Message:
     """A message to deliver."""
-    return Message(kind=Kind.SIGNAL, title=title, body=body, created=1_795_000_000.0, **fields)
+    return Message(kind=Kind.SIGNAL, title=title, body=body, created=NOON, **fields)
 
 
 def failure(channel: Channel, timeout: float = 5.0, sent: Message | None = None) -> DeliveryError:

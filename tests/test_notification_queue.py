@@ -11,6 +11,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from core.clock import FakeClock
 from core.errors import DeliveryError
@@ -19,7 +20,7 @@ from core.notifications.batch import KEPT_LINES, Batch, Bucket, Limits
 from core.notifications.channels.base import Channel
 from core.notifications.dispatcher import Dispatcher
 from core.notifications.message import Kind, Message
-from tests.notification_fakes import FakeChannel, HeldClock, Log, signal
+from tests.notification_fakes import NOON, FakeChannel, HeldClock, Log, signal
 
 NAMES = ("toast", "desktop", "telegram", "email")
 Make = Callable[..., tuple[Dispatcher, Log]]
@@ -101,8 +102,9 @@ def test_an_endless_storm_is_not_waited_out() -> None:
 def test_kinds_stay_apart_and_in_order(make: Make) -> None:
     clock, channel = HeldClock(), FakeChannel()
     dispatcher, log = make(channel, clock=clock)
-    risk = Message(kind=Kind.RISK, title="Risk alert: high", body="stops", created=1.0)
-    errors = [Message(kind=Kind.ERROR, title="error", body=f"fault {n}\nmore", created=1.0) for n in range(5)]
+    risk = Message(kind=Kind.RISK, title="Risk alert: high", body="stops", created=NOON)
+    error = Message(kind=Kind.ERROR, title="error", body="", created=NOON)
+    errors = [replace(error, id=f"e{n}", body=f"fault {n}\nmore") for n in range(5)]
     for message in (signal("A"), risk, *errors, signal("B"), signal("C", simulated=True)):
         dispatcher.send(message)
     dispatcher.configure({}, simulated_outside=True)
@@ -230,7 +232,7 @@ def test_the_same_message_is_sent_once_within_its_window(make: Make) -> None:
     clock, channel = FakeClock(), FakeChannel()
     dispatcher, log = make(channel, clock=clock)
     errors = [
-        Message(kind=Kind.ERROR, title="error", body="disk full", created=1.0, dedup_key="disk")
+        Message(kind=Kind.ERROR, title="error", body="disk full", created=NOON, dedup_key="disk")
         for _ in range(3)
     ]
     dispatcher.send(errors[0])
@@ -268,7 +270,7 @@ def test_a_channel_that_is_off_skips_all_but_tests(make: Make) -> None:
     dispatcher.configure({"telegram": "turned off"}, simulated_outside=False)
     dispatcher.send(signal())
     assert log.wait_for("skipped")[0].detail == "turned off"
-    dispatcher.send(Message(kind=Kind.TEST, title="test", body="", created=1.0), only="telegram")
+    dispatcher.send(Message(kind=Kind.TEST, title="test", body="", created=NOON), only="telegram")
     log.wait_for("delivered")
     with pytest.raises(KeyError):
         dispatcher.send(signal(), only="pigeon")

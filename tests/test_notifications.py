@@ -18,8 +18,8 @@ from core.config_file import as_config
 from core.errors import ConfigError, StorageError
 from core.model import Delivery
 from core.notifications.batch import LIMITS
-from core.notifications.factory import reasons_off
 from core.notifications.notifier import Notifier
+from core.notifications.routes import reasons_off
 from gui.notifications.notification_manager import NotificationManager
 from gui.notifications.toast import ToastStack
 from tests.loopback import telegram_server as bot_api

@@ -760,6 +760,12 @@ def test_a_price_that_sources_disagree_on_says_so(ticker):
     set_language("en")
     ticker.dispute(SourceConflict("BIST:ASELS", ("poll", "push"), (41.1, 45.3), 1.0, of_closes=True))
     assert "previous close was" in ticker.model().data(index, Qt.ToolTipRole)
+    ticker.dispute(SourceConflict("BIST:ASELS", ("poll", "push"), (41.1, 45.3), 1.0, ago=900.0))
+    assert "poll 15 min ago: 41.10" in ticker.model().data(index, Qt.ToolTipRole)
+    ticker.apply_freshness([FreshnessChange("BIST:ASELS", Freshness.STALE, NOW, None)])
+    assert row.state(ticker.model().link) is RowState.STALE, "an old price is old whoever tells it"
+    assert "poll 15 min ago: 41.10" in ticker.model().data(index, Qt.ToolTipRole)
+    ticker.apply_ticks([tick(price=45.32)])
     ticker.dispute(SourceConflict("BIST:ASELS", ("poll", "push"), (41.1, 45.3), 1.0, over=True))
     assert row.state(ticker.model().link) is not RowState.DISPUTED
     ticker.dispute(SourceConflict("BIST:NONE", ("poll", "push"), (41.1, 45.3), 1.0))

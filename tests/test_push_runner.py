@@ -368,6 +368,23 @@ def test_the_watchdog_is_the_shorter_of_the_two_times(heartbeat, timeout, second
     assert _watchdog(WebSocketConfig(heartbeat_interval_ms=heartbeat, timeout_ms=timeout)) == seconds
 
 
+@pytest.mark.parametrize(("first_ms", "attempts"), [(5000, 2), (20_000, 1), (3500, 0)])
+def test_the_first_delay_is_the_one_that_was_set_then_it_doubles_then_it_is_probing(first_ms, attempts):
+    station = Station(websocket={"reconnect_delay_ms": first_ms, "reconnect_attempts": attempts})
+    station.push.refusals = [SourceError("no")] * 20
+    station.start()
+    station.until(lambda: len(station.push.connected_at) == attempts + 4, step=0.1)
+    gaps = [b - a for a, b in pairwise(station.push.connected_at)]
+    first = first_ms / 1000
+    if attempts:
+        assert first <= gaps[0] <= first + 0.5
+    for number, gap in enumerate(gaps[1:attempts], start=1):
+        expected = min(30.0, first * 2**number)
+        assert 0.75 * expected <= gap <= 1.25 * expected + 0.5
+    assert all(60.0 <= gap <= 76.0 for gap in gaps[attempts:])
+    station.feed.close()
+
+
 @pytest.mark.parametrize("attempts", [0, 2])
 def test_the_delays(attempts):
     clock = WaitingClock(WEDNESDAY)

@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cli.doctor_bots import check_strategies
+from cli.doctor_checks import FAIL, OK, Patient
 from core.bots import registry, user_strategies
 from core.bots.registry import (
     check_params,
@@ -20,10 +22,12 @@ from core.bots.registry import (
     parameters,
     strategy_about,
     strategy_names,
+    strategy_problems,
     with_defaults,
 )
 from core.bots.strategy import HOLD, Action, View, Wake
 from core.bots.user_strategies import UserStrategy, load_file
+from core.config import BotConfig, Config
 from core.errors import InputError, StrategyError
 from core.i18n import set_language
 from core.model import Bar
@@ -292,3 +296,41 @@ class Bare:
     assert isinstance(strategy, UserStrategy)
     assert strategy.wake is Wake.TICK
     assert str(check_params(strategy, {"a": 1})[0]).startswith("params.a: found 1; accepted: nothing")
+
+
+# ---------------------------------------------------------------- the configured bots
+
+
+def bot(**fields: object) -> BotConfig:
+    """A bot that is as it should be, but for `fields`."""
+    return BotConfig(**{"id": "a", "name": "A", "symbols": ("BIST:ASELS",)} | fields)  # type: ignore[arg-type]
+
+
+def test_each_bot_s_strategy_and_parameters_are_judged_at_their_path(tmp_path: Path) -> None:
+    check = "def check(self, params): return {}[params['x']] if params['x'] else ''"
+    load_user_strategies(write(tmp_path, a=also(f'defaults = {{"x": 0}}\n    {check}')))
+    bots = (
+        bot(), bot(strategy="emacross"), bot(strategy="ema_cross", params={"fast": 0}),
+        bot(strategy="a", params={"x": 1}), bot(strategy="a"), bot(strategy="zzz"),
+    )  # fmt: skip
+    assert [str(each) for each in strategy_problems(bots)] == [
+        'bots[1].strategy: found "emacross"; accepted: "threshold" | "ema_cross" | "rsi_pullback" | "a". Did '
+        'you mean "ema_cross"?',
+        "bots[2].params.fast: found 0; accepted: a whole number from 2 to 200.",
+        'bots[3].params: found {"x": 1}; accepted: The strategy “a” failed in a.py, line 7: KeyError: 1.',
+        'bots[5].strategy: found "zzz"; accepted: "threshold" | "ema_cross" | "rsi_pullback" | "a".',
+    ]
+
+
+def test_the_doctor_names_the_folder_or_what_is_wrong(data_dir: Path) -> None:
+    patient = Patient(Config(bots=(bot(),)), data_dir / "c.json", data_dir)
+    finding = check_strategies(patient)
+    assert finding.status == OK
+    assert str(data_dir / "strategies") in finding.text
+    (data_dir / "strategies").mkdir()
+    write(data_dir / "strategies", bad="1/0")
+    finding = check_strategies(patient._replace(config=Config(bots=(bot(strategy="mine"),))))
+    assert finding.status == FAIL
+    assert finding.text.startswith(
+        "- bad.py, line 1: ZeroDivisionError: division by zero\n- bots[0].strategy: "
+    )

@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from cli.terminal_view import TerminalView
+from cli.terminal_words import news_line
 from core.clock import FakeClock
 from core.config import Config, RealTimeConfig
 from core.i18n import set_language
@@ -21,6 +22,7 @@ from core.model import (
     Instrument,
     Notice,
     Side,
+    SourceConflict,
 )
 from tests.terminal_helpers import (
     AAPL,
@@ -88,6 +90,28 @@ def test_every_state_has_its_words(fields: dict[str, Any], words: str) -> None:
     view = make_view()
     view.on_tick(tick(**fields))
     assert " ".join(line_with(text_of(view), "ASELS").split()).endswith(words)
+
+
+def test_a_price_that_sources_disagree_on_says_so() -> None:
+    view = make_view()
+    view.on_tick(tick())
+    conflict = SourceConflict("BIST:ASELS", ("poll", "push"), (41.1, 45.32), NOW)
+    view.on_conflict(conflict)
+    view.on_tick(tick(price=45.33))
+    line = line_with(text_of(view), "ASELS")
+    assert "Sources disagree" in line and "Live" not in line
+    (news,) = view._state.take_news()
+    text = news_line(news, NOW).plain
+    assert "BIST:ASELS: sources disagree (poll 41.10, push 45.32); no signals until they agree" in text
+    view.on_conflict(replace(conflict, prices=(41.2, 45.32)))
+    assert view._state.take_news() == [], "the same quarrel is no news"
+    view.on_conflict(replace(conflict, over=True))
+    assert "Live" in line_with(text_of(view), "ASELS")
+    (news,) = view._state.take_news()
+    assert "sources agree again" in news_line(news, NOW).plain
+    view.on_freshness(FreshnessChange("BIST:ASELS", Freshness.STALE, NOW - 61, None))
+    view.on_conflict(conflict)
+    assert "No new price" in line_with(text_of(view), "ASELS"), "an old price is old whoever tells it"
 
 
 def test_a_price_that_ages_is_no_longer_live() -> None:

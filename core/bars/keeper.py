@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from core.bars.aggregate import Aggregator
 from core.bars.book import MOST_BARS, BarBook, known_length
-from core.bars.derive import MINUTE, start_of, union
+from core.bars.derive import MINUTE, merge, start_of, union
 from core.bars.history import usable
 from core.bars.pruner import Pruner
 from core.bars.sessions import Sessions
@@ -28,6 +28,8 @@ SHOW_EVERY = 0.1
 """Seconds between two updates of a watched series."""
 ASK_AGAIN = 300.0
 """Seconds between two requests for what is missing of a watched series."""
+MOST_LOOKED_AT = 3000
+"""So many minutes are read at most for one who does not watch."""
 TOLD_LENGTHS = (60, 300, 900, 3600, 86_400)
 """The bars that providers tell; others are made of minutes."""
 PRUNE_EVERY = 6 * 3600.0
@@ -101,6 +103,18 @@ class BarKeeper:
         """Do not publish it any more."""
         self._book.shut(key, seconds)
         self._asked.pop((key, seconds), None)
+
+    def known(self, key: str, seconds: int, most: int) -> list[Bar]:
+        """The newest bars of a series that are known, `most` at most, the last one perhaps still growing;
+        made of `MOST_LOOKED_AT` minutes at most. Raises `StorageError`."""
+        self._take()
+        minutes = self._known(key, MINUTE, min(most * max(1, seconds // MINUTE), MOST_LOOKED_AT))
+        told = [] if seconds == MINUTE else self._known(key, seconds, most)
+        return merge(told, minutes, seconds, self._sessions)[-most:]
+
+    def request(self, key: str, seconds: int) -> None:
+        """Ask a provider for what came before the bars that are known, unless that was done lately."""
+        self._ask(key, seconds, patient=True)
 
     def on_history(self, key: str, seconds: int, bars: Sequence[Bar]) -> None:
         """A provider's bars have come."""

@@ -227,13 +227,16 @@ class BotRecord(msgspec.Struct, frozen=True, kw_only=True):
     orders: tuple[BotOrder, ...] = ()
     """Open orders only."""
     retired: bool = False
+    series: dict[str, Any] = {}
+    """The finished bars that its strategy sees, by instrument."""
 
 
 class BotChange(msgspec.Struct, frozen=True, kw_only=True):
     """One step of one bot, stored as a whole or not at all.
 
     `state.version` must be the stored one plus 1. `orders` are new or changed ones, `fills`, `trades` and
-    `alerts` new ones. `config` is there only if it changed, or if the bot is new (then the version is 1).
+    `alerts` new ones. `config` is there only if it changed, or if the bot is new (then the version is 1), and
+    `series` (plain JSON, rather large) only if it changed.
     """
 
     state: BotState
@@ -245,6 +248,7 @@ class BotChange(msgspec.Struct, frozen=True, kw_only=True):
     alerts: tuple[BotAlert, ...] = ()
     config: BotConfig | None = None
     retired: bool = False
+    series: dict[str, Any] | None = None
 
 
 class BotDay(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ asks `find_strategy` when it begins, so a corrected file is in use after the nex
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 
@@ -14,12 +15,14 @@ from core.bots.params import Parameter, check_params, parameters, with_defaults
 from core.bots.strategies import BUILT_IN
 from core.bots.strategy import Strategy
 from core.bots.user_strategies import StrategyProblem, UserStrategy, load_file
-from core.errors import InputError
+from core.config import BotConfig, Problem
+from core.config_check import shown
+from core.errors import InputError, StrategyError
 from core.i18n import tr
 
 __all__ = (
     "USER_FOLDER", "Parameter", "StrategyProblem", "check_params", "find_strategy", "load_user_strategies",
-    "parameters", "strategy_about", "strategy_names", "with_defaults",
+    "parameters", "strategy_about", "strategy_names", "strategy_problems", "with_defaults",
 )  # fmt: skip
 USER_FOLDER = "strategies"
 """The folder of the data directory that holds the user's own strategies."""
@@ -39,9 +42,9 @@ def find_strategy(name: str) -> Strategy:
         if name in _own:
             return _own[name]
     names = strategy_names()
-    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    near = _nearest(name, names)
     if near:
-        raise InputError(tr("strategies.unknown_near", name=name, nearest=near[0]))
+        raise InputError(tr("strategies.unknown_near", name=name, nearest=near))
     raise InputError(tr("strategies.unknown", name=name, names=", ".join(names)))
 
 
@@ -49,6 +52,30 @@ def strategy_names() -> tuple[str, ...]:
     """All names: the built-in ones, then the user's own by the alphabet."""
     with _lock:
         return (*BUILT_IN, *sorted(_own))
+
+
+def strategy_problems(bots: Sequence[BotConfig], path: str = "bots") -> tuple[Problem, ...]:
+    """What is wrong with the strategies and parameters of `bots`, each at its path ("bots[2].params.fast").
+
+    A user's strategies must be loaded before. A user's strategy that fails over its own parameters is told
+    as a problem of these.
+    """
+    problems: list[Problem] = []
+    for number, bot in enumerate(bots):
+        where = f"{path}[{number}]"
+        try:
+            strategy = find_strategy(bot.strategy)
+        except InputError:
+            names = strategy_names()
+            near = _nearest(bot.strategy, names)
+            accepted = " | ".join(f'"{name}"' for name in names)
+            problems.append(Problem(f"{where}.strategy", shown(bot.strategy), accepted, near and f'"{near}"'))
+            continue
+        try:
+            problems += check_params(strategy, bot.params, f"{where}.params")
+        except StrategyError as error:
+            problems.append(Problem(f"{where}.params", shown(bot.params), str(error)))
+    return tuple(problems)
 
 
 def strategy_about(name: str) -> str:
@@ -80,6 +107,10 @@ def load_user_strategies(folder: Path) -> tuple[StrategyProblem, ...]:
         _own.clear()
         _own.update(found)
     return tuple(problems)
+
+
+def _nearest(name: str, names: Sequence[str]) -> str:
+    return next(iter(difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)), "")
 
 
 def _files(folder: Path, problems: list[StrategyProblem]) -> list[Path]:

@@ -1,7 +1,8 @@
 """The engine: what happens to a quote and to a command, in which order. It has no thread of its own.
 
-A quote is vetted into a tick, the tick is held against the signal rule and values the portfolio, then it is
-published. Signals of one batch are stored in one transaction before they are published.
+A quote is vetted into a tick, the tick is held against the signal rule, values the portfolio and is shown to
+the bots, then it is published. Signals of one batch are stored in one transaction before they are published,
+and so are the bots' steps.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from datetime import datetime
 import msgspec
 
 from core.bars.keeper import BarKeeper
+from core.bots.desk import BotDesk, Surroundings
 from core.clock import Clock
 from core.commands import InstrumentsChanged
 from core.config import Config
 from core.engine.crosscheck import CrossCheck
 from core.engine.journal import SignalJournal
 from core.engine.noise import make_filter
+from core.engine.outbox import Outbox
 from core.engine.portfolio import Portfolio
 from core.engine.prices import PriceBook
 from core.engine.signals import SignalRule, daily_volatility
@@ -26,7 +29,8 @@ from core.errors import StorageError
 from core.events import EventBus
 from core.exchanges import EXCHANGES
 from core.market_calendar import MarketCalendar
-from core.model import FreshnessChange, Instrument, Notice, Quote, Signal, SourceConflict, Tick
+from core.model import Bar, FreshnessChange, Instrument, Notice, Quote, Signal, SourceConflict, Tick
+from core.notifications.routes import Routes
 from core.replay.clock import real_clock
 from core.sources.base import DailyCloses
 from core.storage.base import Store
@@ -70,8 +74,14 @@ def _counts_simulated(config: Config) -> bool:
 class Engine:
     """Owns prices, signals and portfolio. Every method belongs to one thread, the engine's."""
 
-    def __init__(self, config: Config, open_store: StoreFactory, clock: Clock, bus: EventBus) -> None:
-        """Opens the store. Raises `StorageError`, or `InputError` for closures that are none."""
+    def __init__(
+        self, config: Config, open_store: StoreFactory, clock: Clock, bus: EventBus,
+        routes: Routes | None = None,
+    ) -> None:  # fmt: skip
+        """Opens the store; `routes` tell which notifications are accepted into its outbox, without it none.
+
+        Raises `StorageError`, or `InputError` for closures that are none.
+        """
         self.config = config
         self.clock = clock
         self.bus = bus
@@ -82,11 +92,13 @@ class Engine:
         self._real_clock = real_clock(clock)
         self.on_look: Callable[[float, float], None] | None = None
         """Called with the time by which each look for aged prices was made."""
+        self.on_wake: Callable[[], None] = lambda: None
+        """Called from any thread when `end_batch` should be called soon."""
         self.signal_count = 0
         """How many signals there were since the last start over."""
         self._calendar = MarketCalendar(config.extra_closures)
         self.prices = self._make_book(config)
-        self.cross = CrossCheck(real_time.cross_check_pct)
+        self.cross = CrossCheck(real_time.cross_check_pct, self._calendar)
         self.rule = SignalRule(
             real_time.signal_threshold_pct, real_time.signal_cooldown_sec, trade_simulation=simulated
         )
@@ -101,7 +113,9 @@ class Engine:
         self._looked: tuple[float, float] | None = None
         self._next_age = 0.0
         self._next_portfolio = 0.0
+        self._routes = routes
         self.store = open_store(config)
+        self.outbox = Outbox(self.store, self._real_clock, bus, routes)
         self._journal = SignalJournal(self.store)
         self.bars = BarKeeper(
             self._bar_store(config), self._calendar, self._real_clock, bus, simulated=simulated,
@@ -109,9 +123,11 @@ class Engine:
         )  # fmt: skip
         try:
             self._load()
+            self.bots = self._make_desk()
         except BaseException:
             self.store.close()
             raise
+        self._botted = self.bots.by_key
 
     # --- the way of a quote -------------------------------------------------------------------------
 
@@ -131,6 +147,8 @@ class Engine:
         if tick is not None:
             check_signal(tick)
             update_pnl(tick)
+            if tick.key in self._botted:
+                self.bots.on_tick(quote, tick, self.prices.state(tick.key))
             self.keep_bar(quote, tick)
             self.bus.publish(tick)
 
@@ -167,6 +185,7 @@ class Engine:
 
     def end_batch(self) -> None:
         """Store and publish the signals, look for stale prices once a second, publish the portfolio."""
+        quiet = not self._signals
         if self._signals:
             self._publish_signals()
         now = self._real_clock.monotonic()
@@ -176,9 +195,13 @@ class Engine:
                 self._watch_clocks()
                 self._every_second()
                 self.bars.prune()
+                self.outbox.look(quiet=quiet)
                 if self.on_look is not None:
                     self.on_look(*self.prices.judged_at)
+        if self._botted:
+            self.bots.end_batch(now)
         self.bars.end_batch(now)
+        self.outbox.flush()
         if self.portfolio.dirty and now >= self._next_portfolio:
             self._next_portfolio = now + self.config.real_time.update_interval_ms / 1000.0
             self.publish_portfolio()
@@ -189,6 +212,8 @@ class Engine:
             self._publish_signals()
         if look:
             self._every_second()
+        if self._botted:
+            self.bots.end_batch(self._real_clock.monotonic())
 
     def start_over(self) -> None:
         """A replay begins: nothing is known yet."""
@@ -198,6 +223,7 @@ class Engine:
         self._drop_conflicts()
         self.rule.forget()
         self.bars.start_over(self._bar_store(self.config))
+        self.bots.start_over()
 
     def publish_portfolio(self) -> None:
         """Tell what the positions are worth now."""
@@ -207,6 +233,8 @@ class Engine:
         """Seconds until `end_batch` has something to do even if nothing arrives."""
         now = self._real_clock.monotonic()
         due = min(self._next_age, self.bars.next_due())
+        if self._botted:
+            due = min(due, self.bots.next_due())
         if self.portfolio.dirty:
             due = min(due, self._next_portfolio)
         return max(0.0, due - now)
@@ -219,22 +247,43 @@ class Engine:
         close = daily.before(day) if daily.days else daily.closes[-1]
         if close is not None:
             self.prices.offer_previous_close(daily.key, close)
-        self.rule.set_volatility(daily.key, daily_volatility(daily.closes))
+            if daily.source and daily.days:
+                conflict = self.cross.hear_close(daily.key, daily.source, close, self.clock.time())
+                if conflict is not None:
+                    self._tell_conflict(conflict)
+        volatility = daily_volatility(daily.closes)
+        self.rule.set_volatility(daily.key, volatility)
+        self.bots.on_volatility(daily.key, volatility)
+
+    def on_history(self, key: str, seconds: int, bars: Sequence[Bar]) -> None:
+        """A provider's bars of the past have come."""
+        self.bars.on_history(key, seconds, bars)
+        self.bots.on_history(key)
 
     # --- state --------------------------------------------------------------------------------------
 
     def watch(self, instruments: Sequence[Instrument]) -> None:
         """Watch exactly these instruments; prices of the others are forgotten."""
         self.instruments = tuple(dict.fromkeys(instruments))
+        self.forget_unpriced()
+        self.bus.publish(InstrumentsChanged(self.instruments))
+
+    def forget_unpriced(self) -> None:
+        """Forget the prices of instruments that need none any more."""
         wanted = [instrument.key for instrument in self.priced()]
         self.prices.keep_only(wanted)
         self.cross.keep_only(wanted)
-        self.bus.publish(InstrumentsChanged(self.instruments))
 
     def priced(self) -> tuple[Instrument, ...]:
-        """The instruments that need a price, most needed first: those that are held, then those watched."""
-        held = [Instrument.from_key(key) for key in self.portfolio.keys]
+        """The instruments that need a price, most needed first: those that bots trade, then those that are
+        held, then those watched."""
+        held = [Instrument.from_key(key) for key in (*self.bots.keys(), *self.portfolio.keys)]
         return tuple(dict.fromkeys((*held, *self.instruments)))
+
+    @property
+    def preferred(self) -> frozenset[str]:
+        """The instruments whose prices must not be late: those of bots, and those that are held."""
+        return frozenset((*self.bots.keys(), *self.portfolio.keys))
 
     def apply(self, config: Config) -> None:
         """Work by another configuration; a change between real and simulated prices changes the database.
@@ -248,13 +297,17 @@ class Engine:
         store = self._open_store(config) if another_world else self.store
         self.config = config
         self._switch(config)
+        if self._routes is not None:
+            self._routes.configure(config)
         self.prices.stale_after = config.real_time.stale_after_sec
         if config.real_time.cross_check_pct != old.real_time.cross_check_pct:
             self._drop_conflicts()
         if config.extra_closures != old.extra_closures:
             self._calendar = calendar
             self.prices.set_calendar(calendar)
+            self.cross.calendar = calendar
             self.bars.set_calendar(calendar)
+            self.bots.set_calendar(calendar)
         self.bars.keep_days = config.storage.keep_minute_bars_days
         self.rule.configure(
             config.real_time.signal_threshold_pct, config.real_time.signal_cooldown_sec,
@@ -264,6 +317,8 @@ class Engine:
             self.rule.noise = make_filter(*_noise(config))
         if another_world:
             self._change_world(store, config)
+        else:
+            self.bots.apply(config)
 
     def expire_prices(self) -> None:
         """The feed stopped: nothing that was received is live any more."""
@@ -300,6 +355,8 @@ class Engine:
         try:
             self._publish_signals()
             self._journal.abandon()
+            self.bots.close()
+            self.outbox.close()
             self.bars.close()
         finally:
             self.store.close()
@@ -331,9 +388,12 @@ class Engine:
         """Real, simulated and replayed trading share nothing: no database, no prices, no references."""
         self._publish_signals()
         self._journal.abandon()
+        self.bots.close()
+        self.outbox.close()
         self.bars.flush()
         self.store.close()
         self.store = store
+        self.outbox = Outbox(store, self._real_clock, self.bus, self._routes)
         self._journal = SignalJournal(store)
         self._store_error = ""
         self.portfolio.trade_simulation = _counts_simulated(config)
@@ -347,6 +407,24 @@ class Engine:
             round_the_clock=trades_simulation(config),
         )  # fmt: skip
         self._load()
+        self.bots = self._make_desk()
+        self._botted = self.bots.by_key
+
+    def _make_desk(self) -> BotDesk:
+        """The bots of this world, with their stops armed."""
+        config = self.config
+        return BotDesk(config, Surroundings(
+            store=self.store, clock=self.clock, real_clock=self._real_clock, bus=self.bus,
+            calendar=self._calendar, bars=self.bars, holds=self._is_disputed,
+            signal_memory=self.rule.dump, simulated=_counts_simulated(config),
+            round_the_clock=trades_simulation(config), patient=replays(config),
+        ), wake=self._wake)  # fmt: skip
+
+    def _is_disputed(self, key: str) -> bool:
+        return self.cross.holds(key)
+
+    def _wake(self) -> None:
+        self.on_wake()
 
     def _publish_signals(self) -> None:
         signals, self._signals = self._signals, []
@@ -365,21 +443,25 @@ class Engine:
             self.bus.publish(Notice("error", "engine.clock_wrong"))
         self._clock_warned = self.prices.clock_suspect
         self._begin_days()
+        self.bots.every_second()
 
     def _tell_conflict(self, conflict: SourceConflict) -> None:
         log.info("%s: %s and %s %s: %g and %g", conflict.key, *conflict.sources,
                  "agree again" if conflict.over else "disagree", *conflict.prices)  # fmt: skip
+        if not conflict.over:
+            self.bots.on_conflict(conflict.key)
         self.bus.publish(conflict)
 
     def _drop_conflicts(self) -> None:
         """Begin to compare anew; nothing is held."""
         for conflict in self.cross.conflicts():
             self.bus.publish(msgspec.structs.replace(conflict, over=True))
-        self.cross = CrossCheck(self.config.real_time.cross_check_pct)
+        self.cross = CrossCheck(self.config.real_time.cross_check_pct, self._calendar)
 
     def _tell_aged(self, changes: Sequence[FreshnessChange]) -> None:
         for change in changes:
             self.portfolio.on_freshness(change.key, change.freshness)
+            self.bots.on_freshness(change)
             self.bus.publish(change)
 
     def _begin_days(self) -> None:

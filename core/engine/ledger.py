@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from core.commands import (
+    AcceptMessage,
     ClosePosition,
     DeletePosition,
     EditPosition,
@@ -35,7 +36,8 @@ class Ledger:
             EditPosition: self._edit,
             ClosePosition: self._close,
             DeletePosition: self._delete,
-            RecordDelivery: self._record,
+            RecordDelivery: lambda c: self._engine.outbox.record(c.delivery),
+            AcceptMessage: lambda c: self._engine.outbox.accept(c.message, c.channels),
             RequestSnapshot: lambda _: self.publish_all(),
         }
 
@@ -50,6 +52,7 @@ class Ledger:
     def publish_all(self) -> None:
         """Everything that a newcomer needs to know."""
         engine, store = self._engine, self._engine.store
+        engine.outbox.flush()
         self._publish_ledger()
         engine.bus.publish(History(store.signals(limit=1000), store.deliveries()))
         for tick in engine.prices.ticks():
@@ -71,9 +74,6 @@ class Ledger:
     def _delete(self, command: DeletePosition) -> None:
         self._engine.store.delete_position(command.position_id)
         self._changed()
-
-    def _record(self, command: RecordDelivery) -> None:
-        self._engine.store.record_deliveries((command.delivery,))
 
     def _changed(self) -> None:
         self._engine.refresh_ledger()

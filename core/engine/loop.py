@@ -17,7 +17,9 @@ from core.commands import (
     Command,
     CommandResult,
     LookAt,
+    RequestSnapshot,
     SetInstruments,
+    StartBot,
     StartFeed,
     StopFeed,
     UnwatchBars,
@@ -34,6 +36,7 @@ from core.feed.history import BarHistory, HistoryFailed
 from core.feed.live_feed import LiveFeed, PushFactory, SourceFactory
 from core.feed.messages import InstrumentUnknown, SourceLost
 from core.model import FeedStatus, Instrument, Notice, Quote
+from core.notifications.routes import Routes
 from core.replay.clock import real_clock, replay_clock
 from core.replay.player import ReplayFeed, ReplayPortion
 from core.sources import registry
@@ -58,11 +61,11 @@ class EngineLoop:
     def __init__(
         self, config: Config, open_store: StoreFactory, clock: Clock, *, bus: EventBus | None = None,
         budgets: BudgetRegistry = PROCESS_BUDGETS, create_source: SourceFactory = create_source,
-        create_push: PushFactory | None = None, recordings: Path | None = None,
+        create_push: PushFactory | None = None, recordings: Path | None = None, routes: Routes | None = None,
     ) -> None:  # fmt: skip
         """Push sources come from `create_push`; without one they are the registry's, unless `create_source`
         is not the registry's either: then there are none. `recordings` is the folder of the recordings,
-        without which nothing is recorded."""
+        without which nothing is recorded; `routes` are as in `Engine`."""
         self.bus = bus or EventBus()
         self.inbox = Inbox()
         self._config = config
@@ -70,6 +73,7 @@ class EngineLoop:
         self._clock = real_clock(clock)
         self._engine_clock = replay_clock(clock)
         self._recordings = recordings
+        self._routes = routes
         self._recorder: Recorder | None = None
         self._on_quote: Callable[[Quote], None] = lambda quote: None
         self._budgets = budgets
@@ -121,16 +125,23 @@ class EngineLoop:
 
     def open(self) -> None:
         """Open the store and load the state. Raises `StorageError` when the store cannot be opened."""
-        self._engine = Engine(self._config, self._open_store, self._engine_clock, self.bus)
+        self._engine = Engine(self._config, self._open_store, self._engine_clock, self.bus, self._routes)
         self._ledger = Ledger(self._engine)
         self._live = LiveFeed(
             self.inbox, self._clock, self._budgets, self._create_source, auto_order,
             self._session_of, None if self._create_push is None else self._push_source, push_order,
         )  # fmt: skip
         self._engine.bars.ask_history = self._live.history.ask
+        self._engine.on_wake = self.inbox.wake
         self._feed = self._replay if replays(self._config) else self._live
         self._follow_recording()
+        self._publish_all()
+
+    def _publish_all(self) -> None:
+        """Everything that a newcomer needs to know."""
+        assert self._ledger is not None
         self._ledger.publish_all()
+        self.engine.bots.publish_all()
 
     def _session_of(self, exchange: str) -> float:
         """From any thread; the price book is another one after a replay."""
@@ -182,7 +193,9 @@ class EngineLoop:
         """Carry out the commands that were posted before the end: nothing that was asked for is lost."""
         messages, _ = self.inbox.take(0)
         for message in messages:
-            if self._ledger is not None and self._ledger.handles(message):
+            if self._ledger is None:
+                return
+            if self._ledger.handles(message) or self.engine.bots.handles(message):
                 self._command(message)
 
     def _guarded(self, work: Callable[[Any], None], message: Any) -> None:
@@ -211,6 +224,7 @@ class EngineLoop:
             self.bus.publish(message)
             if message.state == "stopped":
                 self.engine.expire_prices()
+                self._tell_unguarded()
         elif isinstance(message, DailyCloses):
             self._record(message)
             self.engine.on_daily(message)
@@ -243,15 +257,28 @@ class EngineLoop:
     def _prefer(self) -> None:
         """Ask first for what is held and for what is on the screen."""
         assert self._live is not None
-        self._live.prefer(self._on_screen.union(self.engine.portfolio.keys))
+        self._live.prefer(self._on_screen.union(self.engine.preferred))
+
+    def _tell_unguarded(self) -> None:
+        """The feed rests: no stop of a bot can be looked after."""
+        count = len(self.engine.bots.held())
+        if count and not self.stopping:
+            self.bus.publish(Notice("warning", "bots.no_feed", {"count": count}))
 
     def _execute(self, command: Command) -> None:
         assert self._feed is not None
         assert self._ledger is not None
         if self._ledger.handles(command):
             self._ledger.execute(command)
+            if isinstance(command, RequestSnapshot):
+                self.engine.bots.publish_all()
             self._feed.watch(self.engine.priced())
             self._prefer()
+        elif self.engine.bots.handles(command):
+            self.engine.bots.execute(command)
+            if isinstance(command, StartBot) and not self._feed.running:
+                self.bus.publish(Notice("warning", "bots.started_without_feed"))
+            self._feed.watch(self.engine.priced())
         elif isinstance(command, LookAt):
             self._on_screen = command.keys
             self._prefer()
@@ -279,7 +306,7 @@ class EngineLoop:
         if not self._live.history.expects(message):
             return
         if isinstance(message, BarHistory):
-            self.engine.bars.on_history(message.key, message.seconds, message.bars)
+            self.engine.on_history(message.key, message.seconds, message.bars)
         else:
             fields = {"key": message.key, "error": message.error}
             self.bus.publish(Notice("warning", "bars.no_history", fields))
@@ -296,6 +323,10 @@ class EngineLoop:
             self._engine_clock.release()  # what is read now belongs to the present
         engine.apply(config)
         self._config = config
+        if config.bots != old.bots:
+            engine.forget_unpriced()
+            feed.watch(engine.priced())
+            self._prefer()
         feed_changed = (old.real_time, old.websocket) != (config.real_time, config.websocket)
         another_world = engine.store is not world
         was_running = feed.running
@@ -304,8 +335,7 @@ class EngineLoop:
         if another_world:
             self.inbox.drop_quotes()
             feed.forget_closes()
-            assert self._ledger is not None
-            self._ledger.publish_all()
+            self._publish_all()
         self._feed = self._replay if replays(config) else self._live
         self._follow_recording()
         if was_running:

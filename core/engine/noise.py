@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import math
 from statistics import median
-from typing import Protocol
+from typing import Any, Protocol
 
 GATE = 3.0
 """Standard deviations beyond which an innovation is an outlier."""
@@ -134,6 +134,23 @@ class NoiseFilter:
         if known is None or known[0] != session:
             known = self._filters[key] = (session, self._make(self._window, start))
         return known[1].see(price)
+
+    def dump(self, key: str) -> list[Any] | None:
+        """What an instrument's filter remembers, in JSON's types, for `load`; None if there is nothing."""
+        known = self._filters.get(key)
+        if known is None:
+            return None
+        return [known[0], {name: getattr(known[1], name) for name in self._make.__slots__}]
+
+    def load(self, key: str, data: list[Any]) -> None:
+        """Go on with what `dump` of a filter of the same kind and window told; another is left alone."""
+        session, values = data
+        if tuple(values) != self._make.__slots__:
+            return
+        known = self._make(self._window, 1.0)
+        for name, value in values.items():
+            setattr(known, name, value)
+        self._filters[key] = (session, known)
 
     def forget(self) -> None:
         """Drop everything that was seen."""

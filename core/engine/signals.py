@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from typing import Any
 
 from core.engine.noise import NoiseFilter
 from core.model import Freshness, Side, Signal, Tick
@@ -99,6 +100,33 @@ class SignalRule:
     def set_volatility(self, key: str, volatility_pct: float | None) -> None:
         """Tell the instrument's recent daily volatility in percent."""
         self._watch(key).volatility = volatility_pct
+
+    def dump(self, key: str) -> list[Any] | None:
+        """All that is remembered of an instrument, in JSON's types, for `load`; None if there is nothing."""
+        watch = self._watches.get(key)
+        if watch is None:
+            return None
+        known = [watch.session, watch.fired_at]
+        session, fired = (value if math.isfinite(value) else None for value in known)
+        return [
+            watch.reference, session, watch.basis_close, watch.signalled, fired, watch.volatility,
+            None if self.noise is None else self.noise.dump(key),
+        ]  # fmt: skip
+
+    def load(self, key: str, data: list[Any] | None) -> None:
+        """Go on with what `dump` told, perhaps of another rule; None forgets the instrument."""
+        if data is None:
+            self._watches.pop(key, None)
+            return
+        reference, session, basis_close, signalled, fired, volatility, noise = data
+        watch = self._watches[key] = _Watch()
+        watch.session = math.nan if session is None else session
+        watch.basis_close, watch.signalled, watch.volatility = basis_close, signalled, volatility
+        watch.fired_at = -math.inf if fired is None else fired
+        if reference:
+            self._refer(watch, reference)
+        if self.noise is not None and noise is not None:
+            self.noise.load(key, noise)
 
     def forget(self) -> None:
         """Drop all references (the prices will come from another world, e.g. the simulator)."""

@@ -1,18 +1,17 @@
 """The thread that keeps one push source connected: it subscribes, listens, watches over it and reconnects.
 
-The first delay is `reconnect_delay_ms`, then it doubles up to 30 s; after `reconnect_attempts` failures in a
-row the source is only probed now and then, for ever, while the polled sources do the work. A connection that
-stood for a minute clears the count. Each connection takes a slot of the provider's request budget, so that
-not even a storm of broken connections can hammer it.
+The first delay is `reconnect_delay_ms`, then it doubles up to 30 s, spread by a quarter. After
+`reconnect_attempts` failed tries in a row the source is only probed now and then, for ever, while the polled
+sources do the work. A connection that stood for a minute clears the count. Each connection takes a slot of
+the provider's request budget, so that not even a storm of broken connections can hammer it.
 """
 
 from __future__ import annotations
 
-import logging
 import random
-import threading
 from collections import deque
 from collections.abc import Sequence
+from typing import Any
 
 from core.clock import Clock
 from core.config import WebSocketConfig
@@ -20,29 +19,23 @@ from core.errors import CancelledError, RateLimitedError, SourceError
 from core.feed.backoff import CAP, RATE_LIMIT_PAUSE, delay_after
 from core.feed.board import FeedBoard
 from core.feed.budget import RequestBudget
+from core.feed.source_thread import IDLE, LONGEST_PAUSE, SourceThread
 from core.i18n import tr
-from core.model import Instrument, Quote, SourceStatus
+from core.model import Instrument, Quote
 from core.sources.push_base import PushSource, Received
-
-log = logging.getLogger(__name__)
 
 LOOK = 0.2
 """Real seconds of listening between two looks at what else is to be done."""
-IDLE = 1.0
 STABLE_AFTER = 60.0
 """Seconds after which a connection counts as good and earlier failures are forgotten."""
 PROBE_EVERY = 60.0
 """Seconds between two tries of a source that has failed too often."""
-LONGEST_PAUSE = 3600.0
 DEFAULT_WATCHDOG = 30.0
-OLD_NEWS = 3600.0
-"""Seconds; a price further behind tells that a market is closed, not how late the source is."""
 RATE_OVER = 10.0
 """Seconds over which prices per second are counted."""
-MOST_BUGS = 100
 
 
-class PushRunner(threading.Thread):
+class PushRunner(SourceThread):
     """Keeps one source connected and its prices flowing until it is stopped."""
 
     def __init__(
@@ -50,48 +43,22 @@ class PushRunner(threading.Thread):
         board: FeedBoard, clock: Clock, config: WebSocketConfig, *, grace: float, jitter: random.Random,
     ) -> None:  # fmt: skip
         """`grace`: seconds that a connection may go without any price before it counts as failing."""
-        super().__init__(name=f"feed-{source.name}-push", daemon=True)
+        super().__init__(
+            f"feed-{source.name}-push", source, instruments, budget, board, clock, jitter
+        )  # fmt: skip
         self._source = source
-        self._budget = budget
-        self._board = board
-        self._clock = clock
         self._config = config
         self._watchdog = _watchdog(config)
         self._grace = grace
-        self._jitter = jitter
-        self._stop_event = threading.Event()
-        self._wanted = tuple(instruments)
         self._subscribed: tuple[Instrument, ...] = ()
         self._denied: frozenset[str] = frozenset()
-        self._bugs: set[str] = set()
-        self._failures = 0
         self._connections = 0
         self._since: float | None = None
-        self._lag: float | None = None
         self._told = False
         self._counts: deque[tuple[float, int]] = deque()
         self._next_report = 0.0
 
-    def watch(self, instruments: Sequence[Instrument]) -> None:
-        """From any thread: want these from now on; the connection stays."""
-        self._wanted = tuple(instruments)
-
-    def stop(self) -> None:
-        """Ask the thread to end; returns at once, the thread follows within 2 s."""
-        self._stop_event.set()
-        self._source.cancel()
-
-    def run(self) -> None:
-        """Stay connected until stopped."""
-        try:
-            while not self._stop_event.is_set():
-                self._one_connection()
-        except CancelledError:
-            pass
-        finally:
-            self._source.disconnect()
-
-    def _one_connection(self) -> None:
+    def _turn(self) -> None:
         """One connection from its opening to its end, and the rest after it."""
         if not self._wanted:
             self._report("idle")
@@ -114,6 +81,9 @@ class PushRunner(threading.Thread):
             self._failed(str(error))
         except Exception as bug:  # noqa: BLE001 - logged; what is wrong with one answer may be right in the next
             self._broke(bug)
+
+    def _end(self) -> None:
+        self._source.disconnect()
 
     def _opened(self) -> None:
         self._connections += 1
@@ -171,10 +141,8 @@ class PushRunner(threading.Thread):
                 self._next_report = now
 
     def _count(self, quotes: Sequence[Quote], now: float) -> None:
-        """The lag is that of the newest price, as others may just trade seldom."""
         self._counts.append((now, len(quotes)))
-        lag = max(0.0, self._clock.time() - max(quote.stamp + quote.span for quote in quotes))
-        self._lag = lag if lag < OLD_NEWS else None
+        self._note_lag(quotes)
 
     def _rate(self, now: float) -> float:
         while self._counts and self._counts[0][0] <= now - RATE_OVER:
@@ -198,44 +166,22 @@ class PushRunner(threading.Thread):
         self._since = self._lag = None
         self._told = False
         self._counts.clear()
-        self._failures += 1
-        if pause is None:
-            pause = self._delay()
-        log.info("%s failed (%d in a row): %s; next try in %.1f s",
-                 self._source.name, self._failures, error, pause)  # fmt: skip
-        self._report(state, error=error, next_try=self._clock.time() + pause)
-        self._pause(pause)
+        super()._failed(error, state=state, pause=pause)
 
     def _delay(self) -> float:
         """Seconds until the next try."""
         if self._failures > self._config.reconnect_attempts:
             return max(PROBE_EVERY, self._config.reconnect_delay_ms / 1000) * self._jitter.uniform(1.0, 1.25)
         first = self._config.reconnect_delay_ms / 1000
+        if self._failures == 1:
+            return first
         later = delay_after(self._failures, self._jitter, base=max(first, 0.5), cap=max(CAP, first))
         return max(first, later)
 
-    def _broke(self, bug: Exception) -> None:
-        """Our bug, or a library's: its traceback goes into the log once, and the source is tried again."""
-        text = f"{type(bug).__name__}: {bug}"
-        log.log(logging.WARNING if text in self._bugs else logging.ERROR, "the source %s broke: %s",
-                self._source.name, text, exc_info=None if text in self._bugs else bug)  # fmt: skip
-        if len(self._bugs) < MOST_BUGS:
-            self._bugs.add(text)
-        self._failed(tr("engine.source_broke", source=self._source.name, error=text))
-
-    def _report(
-        self, state: str, *, error: str = "", next_try: float | None = None, rate: float | None = None
-    ) -> None:
-        self._board.report(SourceStatus(
-            name=self._source.name, state=state, last_error=error, next_try=next_try,
-            lag=None if self._lag is None else round(self._lag, 1), requests=self._budget.used(),
-            budget=self._budget.per_minute(), failures=self._failures, push=True, connected_since=self._since,
-            reconnects=max(0, self._connections - 1), rate=rate,
-        ))  # fmt: skip
-
-    def _pause(self, seconds: float) -> None:
-        if self._clock.wait(self._stop_event, seconds):
-            raise CancelledError("the feed stops")
+    def _more(self) -> dict[str, Any]:
+        return {
+            "push": True, "connected_since": self._since, "reconnects": max(0, self._connections - 1),
+        }  # fmt: skip
 
 
 def _watchdog(config: WebSocketConfig) -> float:

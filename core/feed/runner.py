@@ -4,88 +4,58 @@ from __future__ import annotations
 
 import logging
 import random
-import threading
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice
+
+import msgspec
 
 from core.clock import Clock
 from core.errors import BadDataError, CancelledError, RateLimitedError, SourceError, UnknownSymbolError
 from core.feed.backoff import RATE_LIMIT_PAUSE, delay_after
 from core.feed.board import FeedBoard
 from core.feed.budget import RequestBudget
+from core.feed.source_thread import IDLE, LONGEST_PAUSE, SourceThread
 from core.i18n import tr
-from core.model import Instrument, Quote, SourceStatus
+from core.model import Instrument, Quote
 from core.sources.base import AnchoredSource, DailyCloses, PolledSource
 
 log = logging.getLogger(__name__)
 
-IDLE = 1.0
-"""Seconds between two looks when there is nothing to ask for."""
 BAD_ANSWERS = 3
 """So many unusable answers in a row count as a failure of the whole source."""
 LEISURE = 6
 """Every so many requests one may ask for daily closes that are not urgent (they tell the volatility)."""
-LONGEST_PAUSE = 3600.0
-"""Seconds; a provider that asks for a longer rest is tried again after this all the same."""
-MOST_BUGS = 100
 DAILY_AT_REST = 30.0
 """Seconds between two requests for daily closes while all prices are pushed."""
 CROSS_CHECK_EVERY = 300.0
 """Seconds after which all prices are asked for although they are pushed, where one request gets them all:
 sources check each other."""
-OLD_NEWS = 3600.0
-"""Seconds; a price further behind tells that a market is closed, not how late the source is."""
 
 
-class SourceRunner(threading.Thread):
+class SourceRunner(SourceThread):
     """Polls one source for the instruments until it is stopped."""
 
     def __init__(
         self, source: PolledSource, instruments: Sequence[Instrument], budget: RequestBudget,
         board: FeedBoard, clock: Clock, *, interval: float, jitter: random.Random,
     ) -> None:  # fmt: skip
-        super().__init__(name=f"feed-{source.name}", daemon=True)
+        super().__init__(f"feed-{source.name}", source, instruments, budget, board, clock, jitter)
         self._source = source
-        self._budget = budget
-        self._board = board
-        self._clock = clock
         self._interval = interval
-        self._jitter = jitter
-        self._stop_event = threading.Event()
-        self._wanted = tuple(instruments)
         self._watched: tuple[Instrument, ...] = ()
         self._queue: deque[Instrument] = deque()
         self._unknown: frozenset[str] = frozenset()
         self._priced: set[str] = set()
         self._requests = 0
-        self._bugs: set[str] = set()
         self._told_bad: set[str] = set()
-        self._failures = 0
         self._bad = 0
-        self._lag: float | None = None
         self._next_daily = self._next_check = clock.monotonic() + DAILY_AT_REST
 
-    def watch(self, instruments: Sequence[Instrument]) -> None:
-        """From any thread: ask for these from the next turn on, for new ones first."""
-        self._wanted = tuple(instruments)
+    def _end(self) -> None:
+        self._source.close()
 
-    def stop(self) -> None:
-        """Ask the thread to end; returns at once, the thread follows within 2 s."""
-        self._stop_event.set()
-        self._source.cancel()
-
-    def run(self) -> None:
-        """Poll until stopped."""
-        try:
-            while not self._stop_event.is_set():
-                self._one_turn()
-        except CancelledError:
-            pass
-        finally:
-            self._source.close()
-
-    def _one_turn(self) -> None:
+    def _turn(self) -> None:
         """One request, and the rest after it if it failed. Raises `CancelledError` when it is time to end."""
         if self._source.simulated and not self._board.simulation_wanted():
             self._report("idle")
@@ -207,7 +177,7 @@ class SourceRunner(threading.Thread):
                 self._board.undo_daily(instrument)
             raise
         self._board.end_daily(instrument)
-        self._board.deliver_daily(daily)
+        self._board.deliver_daily(msgspec.structs.replace(daily, source=self._source.name))
         self._succeeded()
 
     def _fetch_prices(self, batch: Sequence[Instrument]) -> None:
@@ -244,40 +214,11 @@ class SourceRunner(threading.Thread):
         elif self._source.min_spacing == 0:
             self._pause(self._interval)
 
-    def _broke(self, bug: Exception) -> None:
-        """Our bug, or a library's: its traceback goes into the log once, and the source is tried again."""
-        text = f"{type(bug).__name__}: {bug}"
-        log.log(logging.WARNING if text in self._bugs else logging.ERROR, "the source %s broke: %s",
-                self._source.name, text, exc_info=None if text in self._bugs else bug)  # fmt: skip
-        if len(self._bugs) < MOST_BUGS:
-            self._bugs.add(text)
-        self._failed(tr("engine.source_broke", source=self._source.name, error=text))
-
     def _succeeded(self, quotes: Sequence[Quote] = ()) -> None:
-        """Back to normal; the lag is that of the newest price, as others may just trade seldom."""
+        """Back to normal."""
         self._failures = self._bad = 0
-        now = self._clock.time()
-        newest = max((quote.stamp + quote.span for quote in quotes), default=None)
-        lag = self._lag if newest is None else max(0.0, now - newest)
-        self._lag = lag if lag is not None and lag < OLD_NEWS else None
+        self._note_lag(quotes)
         self._report("ok")
 
-    def _failed(self, error: str, *, state: str = "failing", pause: float | None = None) -> None:
-        self._failures += 1
-        if pause is None:
-            pause = max(delay_after(self._failures, self._jitter), self._budget.next_free())
-        log.info("%s failed (%d in a row): %s; next try in %.1f s",
-                 self._source.name, self._failures, error, pause)  # fmt: skip
-        self._report(state, error=error, next_try=self._clock.time() + pause)
-        self._pause(pause)
-
-    def _report(self, state: str, *, error: str = "", next_try: float | None = None) -> None:
-        self._board.report(SourceStatus(
-            name=self._source.name, state=state, last_error=error, next_try=next_try,
-            lag=None if self._lag is None else round(self._lag, 1), requests=self._budget.used(),
-            budget=self._budget.per_minute(), failures=self._failures,
-        ))  # fmt: skip
-
-    def _pause(self, seconds: float) -> None:
-        if self._clock.wait(self._stop_event, seconds):
-            raise CancelledError("the feed stops")
+    def _delay(self) -> float:
+        return max(delay_after(self._failures, self._jitter), self._budget.next_free())

@@ -121,4 +121,5 @@ class Batch:
         return Message(
             kind=first.kind, title=title, body=summary_body(list(self._symbols), told, self.count),
             created=first.created, id=self.id, simulated=first.simulated, lines=tuple(told), count=self.count,
+            silent=first.silent,
         )  # fmt: skip

@@ -22,20 +22,3 @@ def email_channel(settings: EmailConfig) -> EmailChannel:
 def external_channels(real_time: RealTimeConfig) -> tuple[Channel, ...]:
     """The channels that leave the computer, whether they are turned on or not."""
     return telegram_channel(real_time.telegram), email_channel(real_time.email)
-
-
-def reasons_off(real_time: RealTimeConfig) -> dict[str, str]:
-    """By channel name, the setting that turns it off; the others are on.
-
-    Telegram and e-mail have two switches, the channel's and their own section's, and need both.
-    """
-    names = ("toast", "desktop", "telegram", "email")
-    if not real_time.enable_notifications:
-        return dict.fromkeys(names, "real_time.enable_notifications")
-    off = {}
-    for name in names:
-        if not getattr(real_time.notification_channels, name):
-            off[name] = f"real_time.notification_channels.{name}"
-        elif name in ("telegram", "email") and not getattr(real_time, name).enabled:
-            off[name] = f"real_time.{name}.enabled"
-    return off

@@ -16,6 +16,7 @@ from core.model import Delivery
 from core.notifications.batch import Batch, Bucket, Limits
 from core.notifications.channels.base import Channel, fault
 from core.notifications.message import Kind, Message
+from core.notifications.texts import dated
 
 log = logging.getLogger(__name__)
 Report = Callable[[Delivery], None]
@@ -30,8 +31,10 @@ class Lane:
     """
 
     def __init__(
-        self, channel: Channel, limits: Limits, clock: Clock, report: Report, jitter: Callable[[], float]
-    ) -> None:
+        self, channel: Channel, limits: Limits, clock: Clock, report: Report, jitter: Callable[[], float],
+        *, kept: bool = False,
+    ) -> None:  # fmt: skip
+        """`kept` tells that what was not delivered at the end is kept somewhere for the next start."""
         self.name = channel.name
         self.limits = limits
         self._channel = channel
@@ -40,10 +43,11 @@ class Lane:
         self._jitter = jitter
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._batches: dict[tuple[Kind, bool], Batch] = {}
+        self._batches: dict[tuple[Kind, bool, bool, bool], Batch] = {}
         self._bucket = Bucket(limits, clock.monotonic())
         self._inflight: Message | None = None
         self._closed = False
+        self._kept = kept
         self._thread: threading.Thread | None = None
 
     @property
@@ -55,17 +59,17 @@ class Lane:
         """Queue `message`; returns at once."""
         with self._lock:
             if self._closed:
-                self._report("failed", message, tr("notify.closed"))
+                self._report_end(message)
                 return
             self._enqueue(message, self._clock.monotonic())
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=f"notify-{self.name}", daemon=True)
                 self._thread.start()
 
-    def refuse(self, message: Message, why: str) -> None:
+    def refuse(self, message: Message, why: str, status: str = "skipped") -> None:
         """Report that `message` is not sent through this channel."""
         with self._lock:
-            self._report("skipped", message, why)
+            self._report(status, message, why)
 
     def swap(self, channel: Channel) -> None:
         """Use `channel` from now on; a try that is under way is broken off and made anew through it."""
@@ -79,7 +83,7 @@ class Lane:
         with self._lock:
             self._closed = True
             for batch in self._batches.values():
-                self._report("failed", batch.message(), tr("notify.closed"))
+                self._report_end(batch.message())
             self._batches.clear()
             self._wake.set()
         self._channel.cancel()
@@ -94,7 +98,7 @@ class Lane:
             if not thread.is_alive():
                 return True
             if self._inflight is not None:
-                self._report("failed", self._inflight, tr("notify.closed"))
+                self._report_end(self._inflight)
                 self._inflight = None
         log.warning("the notification channel %s did not end in time", self.name)
         return False
@@ -102,7 +106,7 @@ class Lane:
     # The rest runs under the lock, or in the lane's thread.
 
     def _enqueue(self, message: Message, now: float) -> None:
-        key = (message.kind, message.simulated)
+        key = (message.kind, message.simulated, message.silent, message.late)
         batch = self._batches.get(key)
         if batch is None:
             idle = not self._batches
@@ -114,9 +118,9 @@ class Lane:
         batch.add(message, now)
         into = tr("notify.into_summary", id=batch.id[:8])
         if batch.count == 2:
-            self._report("coalesced", batch.first, into)
+            self._report("coalesced", batch.first, into, summary=batch.id)
             self._report("queued", batch.message())
-        self._report("coalesced", message, into)
+        self._report("coalesced", message, into, summary=batch.id)
 
     def _run(self) -> None:
         while (message := self._next()) is not None:
@@ -166,7 +170,7 @@ class Lane:
         while True:
             channel, attempt = self._channel, attempt + 1
             try:
-                remark = channel.deliver(message, self.limits.timeout)
+                remark = channel.deliver(dated(message, self._clock.time()), self.limits.timeout)
             except DeliveryError as error:
                 failure = error
             except Exception as error:  # noqa: BLE001 - a channel's bug must not end its lane
@@ -183,7 +187,9 @@ class Lane:
     def _try_again(self, message: Message, failure: DeliveryError, attempt: int, spent: float) -> bool:
         """Report the failure and wait for the next try; False if there is to be none."""
         if self._closed:
-            self._settle("failed", message, tr("notify.closed"), attempt)
+            with self._lock:
+                if self._inflight is not None:
+                    self._report_end(message, attempt)
             return False
         pause = self._pause(failure, attempt)
         why = str(failure)
@@ -211,7 +217,7 @@ class Lane:
         while True:
             with self._lock:
                 if self._closed:
-                    self._report("failed", message, tr("notify.closed"), attempt)
+                    self._report_end(message, attempt)
                     self._inflight = None
                     return False
                 rest = end - self._clock.monotonic()
@@ -225,10 +231,19 @@ class Lane:
             if self._inflight is not None:  # else `join` has given the message up already
                 self._report(status, message, detail, attempt)
 
-    def _report(self, status: str, message: Message, detail: str = "", attempt: int = 0) -> None:
+    def _report_end(self, message: Message, attempt: int = 0) -> None:
+        """It was not delivered, as the program ends."""
+        if self._kept and message.kind is not Kind.TEST:
+            self._report("kept", message, tr("notify.kept"), attempt)
+        else:
+            self._report("failed", message, tr("notify.closed"), attempt)
+
+    def _report(
+        self, status: str, message: Message, detail: str = "", attempt: int = 0, summary: str = ""
+    ) -> None:
         delivery = Delivery(
             message_id=message.id, channel=self.name, status=status, title=message.title, detail=detail,
-            attempt=attempt, created=message.created, updated=self._clock.time(),
+            attempt=attempt, created=message.created, updated=self._clock.time(), into=summary,
         )  # fmt: skip
         try:
             self._report_to(delivery)

@@ -14,6 +14,7 @@ class Kind(StrEnum):
     SIGNAL = "signal"
     RISK = "risk"
     ERROR = "error"
+    BOT = "bot"
     TEST = "test"
 
 
@@ -22,12 +23,18 @@ def new_id() -> str:
     return uuid4().hex
 
 
+def signal_id(key: str, side: str, stamp: object) -> str:
+    """The id of the message about a signal: the same one whenever and wherever it is made."""
+    return f"signal:{key}:{side}:{stamp}"
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """One message in the interface's language, with all marks already in its title.
 
     `created` is when it arose (Unix seconds). Messages with the same `dedup_key` ("" for none) within a
     window are sent once. `side` is "BUY", "SELL" or "". A summary has the `lines` of its first messages, for
-    channels with room for them, and `count` tells of how many it speaks.
+    channels with room for them, and `count` tells of how many it speaks. A `silent` one must not disturb
+    anybody; a `late` one says in its title when it arose, as that is a while ago.
     """
 
     kind: Kind
@@ -41,6 +48,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     side: str = ""
     lines: tuple[str, ...] = ()
     count: int = 1
+    silent: bool = False
+    late: bool = False
 
     def text(self) -> str:
         """Everything there is to say, as plain text."""

@@ -3,22 +3,44 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
+from core.bots.model import BotAlert
 from core.clock import Clock, SystemClock
 from core.config import Config
 from core.errors import InputError
 from core.i18n import tr
-from core.model import Delivery
+from core.model import Delivery, OutboxLine, Signal
 from core.notifications.batch import Limits
+from core.notifications.bot_texts import bot_message
 from core.notifications.channels.base import Channel
 from core.notifications.dispatcher import Dispatcher
-from core.notifications.factory import email_channel, external_channels, reasons_off, telegram_channel
-from core.notifications.message import Message, new_id
-from core.notifications.texts import clean, error_message, risk_message, signal_message, trial_message
+from core.notifications.factory import email_channel, external_channels, telegram_channel
+from core.notifications.message import Kind, Message, new_id
+from core.notifications.routes import bot_reasons_off, bot_silent, reasons_off, simulation_chosen
+from core.notifications.texts import (
+    clean,
+    dated,
+    error_message,
+    risk_message,
+    signal_message,
+    trial_message,
+)
+from core.signal_text import reason
 
 log = logging.getLogger(__name__)
+
+RESENT_LATE_AFTER = 30.0
+"""Seconds after which a message of an earlier run says when it arose."""
+EXPIRES = {"toast": 600.0, "desktop": 600.0}
+EXPIRES_OTHERWISE = 86_400.0
+"""Seconds after which nobody is told any more, by channel."""
+
+OnAccept = Callable[[Message, Sequence[str]], None]
+"""Takes a message and the channels that are about to deliver it."""
 
 
 class Notifier:
@@ -26,7 +48,9 @@ class Notifier:
 
     `local` are the channels of this screen, beside Telegram and e-mail. With `demo` the simulated prices are
     the user's choice, as they are with `live_data_source` "simulation". `on_delivery` is as in `Dispatcher`.
-    No `send_...` method blocks or raises, whatever it is given: what cannot be read is logged and reported.
+    Where there is an outbox, `on_accept` is told of errors and risks, which nobody else puts there (from any
+    thread, before they go out), and what cannot be delivered before the end waits for the next start. No
+    `send_...` method blocks or raises, whatever it is given: what cannot be read is logged and reported.
     """
 
     def __init__(
@@ -38,13 +62,18 @@ class Notifier:
         clock: Clock | None = None,
         demo: bool = False,
         limits: Mapping[str, Limits] | None = None,
+        on_accept: OnAccept | None = None,
     ) -> None:
         self._config = config
         self._clock = clock or SystemClock()
         self._demo = demo
         self._on_delivery = on_delivery
         channels = (*local, *external_channels(config.real_time))
-        self._dispatcher = Dispatcher(channels, clock=self._clock, on_delivery=on_delivery, limits=limits)
+        self._on_accept = on_accept
+        self._dispatcher = Dispatcher(
+            channels, clock=self._clock, on_delivery=on_delivery, limits=limits, on_offer=self._offered,
+            kept=on_accept is not None,
+        )  # fmt: skip
         self._configure()
 
     @property
@@ -74,6 +103,29 @@ class Notifier:
         """Tell of an error: a sentence or an exception."""
         self._tell(lambda: error_message(error, now=self._clock.time()))
 
+    def send_bot_alert(self, alert: BotAlert) -> None:
+        """Tell of what a bot did, or of what befell it, as loud as the configuration says."""
+        real_time = self._config.real_time
+        self._tell(
+            lambda: bot_message(alert, now=self._clock.time()),
+            lambda message: self._dispatcher.send(
+                message, off=bot_reasons_off(real_time, alert.kind), silent=bot_silent(real_time, alert.kind)
+            ),
+        )
+
+    def resend(self, lines: Sequence[OutboxLine]) -> None:
+        """Deliver what is left of an earlier run, in its order: with its real time, or not at all if too old.
+
+        What cannot be read is reported as failed.
+        """
+        for line in lines:
+            try:
+                self._resend(line)
+            except Exception as error:
+                log.exception("a message of an earlier run cannot be sent")
+                why = tr("notify.channel_fault", name=type(error).__name__)
+                self._report_failure(tr("notify.unreadable_title"), why, line)
+
     def send_trial(self, channel: str) -> None:
         """Send a test message through `channel`, also if it is turned off."""
         if channel in {known.name for known in self.channels}:
@@ -86,7 +138,35 @@ class Notifier:
         """End every thread within `timeout` seconds; see `Dispatcher.stop`."""
         return self._dispatcher.stop(timeout)
 
-    def _tell(self, make: Callable[[], Message]) -> None:
+    def _resend(self, line: OutboxLine) -> None:
+        now, real_time = self._clock.time(), self._config.real_time
+        message, off, silent = self._read(line), {}, frozenset[str]()
+        if line.kind == Kind.BOT:
+            kind = msgspec.json.decode(line.payload, type=BotAlert).kind
+            off, silent = bot_reasons_off(real_time, kind), bot_silent(real_time, kind)
+        too_old = now - line.created > EXPIRES.get(line.channel, EXPIRES_OTHERWISE)
+        self._dispatcher.resend(
+            dated(message, now, RESENT_LATE_AFTER), line.channel, off=off, silent=silent,
+            expired=tr("notify.expired") if too_old else "",
+        )  # fmt: skip
+
+    def _read(self, line: OutboxLine) -> Message:
+        """The message of an outbox line, in the interface's language, as far as it was not told in words."""
+        if line.kind == Kind.BOT:
+            message = bot_message(msgspec.json.decode(line.payload, type=BotAlert), now=line.created)
+        elif line.kind == Kind.SIGNAL:
+            signal = msgspec.json.decode(line.payload, type=Signal)
+            message = signal_message(signal.payload(reason(signal)), now=line.created)
+        else:
+            told = msgspec.json.decode(line.payload, type=dict[str, str])
+            message = Message(kind=Kind(line.kind), created=line.created, **told)
+        return msgspec.structs.replace(message, id=line.message_id)
+
+    def _offered(self, message: Message, channels: Sequence[str]) -> None:
+        if self._on_accept is not None and channels and message.kind in (Kind.ERROR, Kind.RISK):
+            self._on_accept(message, channels)
+
+    def _tell(self, make: Callable[[], Message], send: Callable[[Message], None] | None = None) -> None:
         try:
             message = make()
         except InputError as error:
@@ -98,23 +178,18 @@ class Notifier:
                 tr("notify.unreadable_title"), tr("notify.channel_fault", name=type(error).__name__)
             )
         else:
-            self._dispatcher.send(message)
+            (send or self._dispatcher.send)(message)
 
     def _configure(self) -> None:
         real_time = self._config.real_time
         off = {name: tr("notify.off_channel", key=key) for name, key in reasons_off(real_time).items()}
-        chosen = self._demo or real_time.live_data_source == "simulation"
+        chosen = simulation_chosen(self._config, demo=self._demo)
         self._dispatcher.configure(off, simulated_outside=chosen)
 
-    def _report_failure(self, title: str, why: str) -> None:
+    def _report_failure(self, title: str, why: str, line: OutboxLine | None = None) -> None:
         now = self._clock.time()
         delivery = Delivery(
-            message_id=new_id(),
-            channel="all",
-            status="failed",
-            title=title,
-            detail=why,
-            created=now,
-            updated=now,
-        )
+            message_id=line.message_id if line else new_id(), channel=line.channel if line else "all",
+            status="failed", title=title, detail=why, created=line.created if line else now, updated=now,
+        )  # fmt: skip
         self._on_delivery(delivery)

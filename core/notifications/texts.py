@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import replace
+
 from core.errors import InputError, SwingHunterError
 from core.exchanges import EXCHANGES
 from core.i18n import format_number, format_percent, tr
-from core.notifications.message import Kind, Message
+from core.notifications.message import Kind, Message, signal_id
 from core.price_rules import format_price
 from core.secrets import redactor
 
@@ -23,6 +25,8 @@ SHOWN_NAMES = 5
 SHOWN_TITLES = 3
 _WHITE = re.compile(r"[ \t\r\n\f\v\x85\u2028\u2029]+")  # not the no-break spaces, which are there on purpose
 _KEPT = "\n\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}"
+LATE_AFTER = 120.0
+"""Seconds after which a message must not look as if it were new."""
 _TITLE_LENGTH = 150
 _BODY_LENGTH = 1500
 _BIGGEST_RISK = 1e12
@@ -37,7 +41,8 @@ def clean(text: Any, limit: int = _BODY_LENGTH, *, one_line: bool = False) -> st
     return kept if len(kept) <= limit else kept[: limit - 1] + "…"
 
 
-def _message(kind: Kind, title: str, body: str, *, simulated: bool = False, **fields: Any) -> Message:
+def make_message(kind: Kind, title: str, body: str, *, simulated: bool = False, **fields: Any) -> Message:
+    """A message whose title says so if it is about simulated prices, cleaned and not too long."""
     if simulated:
         title = tr("notify.simulated_title", title=title)
     title = clean(title, _TITLE_LENGTH, one_line=True)
@@ -62,15 +67,27 @@ def signal_message(payload: Any, *, now: float, exchange: str = "BIST") -> Messa
     exchange = named if isinstance(named, str) and named in EXCHANGES else exchange
     reader = _Reader(payload, f"{exchange}:{symbol}")
     price, stamp = reader.number("price"), payload.get("timestamp")
+    name = signal_id(reader.key, side, stamp or price)
     fields = {"arrow": ARROWS[side], "side": tr(f"notify.{side.lower()}"), "symbol": symbol}
     if price is None or price <= 0:
         title = tr("notify.signal_title_bare", **fields)
     else:
         title = tr("notify.signal_title", price=format_price(reader.key, price, currency=True), **fields)
-    return _message(
+    return make_message(
         Kind.SIGNAL, title, _signal_body(reader), created=now, simulated=bool(payload.get("simulated")),
-        symbol=symbol, side=side, dedup_key=f"signal:{reader.key}:{side}:{stamp or price}",
+        symbol=symbol, side=side, dedup_key=name, id=name,
     )  # fmt: skip
+
+
+def dated(message: Message, now: float, after: float = LATE_AFTER) -> Message:
+    """`message`, or, if it arose over `after` seconds before the Unix time `now`, the same saying when."""
+    if message.late or now - message.created <= after:
+        return message
+    arose = datetime.fromtimestamp(message.created)
+    same_day = arose.date() == datetime.fromtimestamp(now).date()
+    moment = f"{arose:%H:%M}" if same_day else arose.strftime(tr("notify.late_format"))
+    title = tr("notify.late_title", time=moment, title=message.title)
+    return replace(message, title=clean(title, _TITLE_LENGTH + 40, one_line=True), late=True)
 
 
 class _Reader:
@@ -137,7 +154,7 @@ def risk_message(risk: Any, *, now: float) -> Message:
         text = clean(risk.get("message") or risk.get("reason") or "")
     shown = _risk_level(level)
     title = tr("notify.risk_title", level=shown) if shown else tr("notify.risk_title_bare")
-    return _message(
+    return make_message(
         Kind.RISK, title, text or tr("notify.risk_body"), created=now, dedup_key=f"risk:{shown}:{text}"
     )
 
@@ -154,7 +171,7 @@ def error_message(error: Any, *, now: float) -> Message:
     text = clean(error)
     if isinstance(error, BaseException) and not isinstance(error, SwingHunterError):
         text = tr("notify.error_ours", name=type(error).__name__, text=text or "-")
-    return _message(
+    return make_message(
         Kind.ERROR,
         tr("notify.error_title"),
         text or tr("notify.error_unknown"),
@@ -166,7 +183,7 @@ def error_message(error: Any, *, now: float) -> Message:
 def trial_message(channel: str, *, now: float) -> Message:
     """The message behind the "send a test" button of `channel`."""
     body = tr("notify.test_body", channel=channel_name(channel))
-    return _message(Kind.TEST, tr("notify.test_title"), body, created=now)
+    return make_message(Kind.TEST, tr("notify.test_title"), body, created=now)
 
 
 def channel_name(channel: str) -> str:

@@ -22,12 +22,14 @@ and raises `CancelledError` when the feed stops meanwhile."""
 class DailyCloses(msgspec.Struct, frozen=True):
     """The closes of the last finished sessions of one instrument, oldest first (may be empty).
 
-    `days` are the sessions' dates at the exchange, one per close, or empty where a source has none.
+    `days` are the sessions' dates at the exchange, one per close, or empty where a source has none. The feed
+    notes whose they are in `source`.
     """
 
     key: str
     closes: tuple[float, ...]
     days: tuple[date, ...] = ()
+    source: str = ""
 
     def before(self, day: date) -> float | None:
         """The close of the last session before `day`: the previous close of a price stamped on `day`."""

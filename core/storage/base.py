@@ -7,12 +7,15 @@ has changed.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
-from core.bots.model import BotChange, BotDay, BotFill, BotOrder, BotRecord, BotTrade
-from core.model import Bar, ClosedTrade, Delivery, Position, Signal
+from core.bots.model import BotAlert, BotChange, BotDay, BotFill, BotOrder, BotRecord, BotTrade
+from core.model import Bar, ClosedTrade, Delivery, OutboxLine, Position, Signal
+
+LinesOf = Callable[[Signal | BotAlert], Sequence[OutboxLine]]
+"""Which channels are to get a message, as lines for the outbox."""
 
 
 class Store(Protocol):
@@ -55,8 +58,42 @@ class Store(Protocol):
         """Stored signals, newest first."""
         ...
 
-    def record_deliveries(self, deliveries: Sequence[Delivery]) -> None:
-        """Insert lines of the notification log, or overwrite those with the same message and channel."""
+    def route(self, lines_of: LinesOf) -> None:
+        """From now on accept into the outbox, with each signal and each bot's alert, what `lines_of` says.
+
+        It is asked within the transaction and must be quick. Before this is called nothing is accepted.
+        """
+        ...
+
+    def record_deliveries(self, deliveries: Sequence[Delivery], accepted: Sequence[OutboxLine] = ()) -> None:
+        """Insert lines of the notification log, or overwrite those with the same message and channel.
+
+        `accepted` go into the outbox first (one that was accepted before is passed over); then the lines
+        there that the deliveries settle, one by one or by their summary, are settled.
+        """
+        ...
+
+    def claim_outbox(
+        self, holder: str, now: float, until: float, channels: Sequence[str], limit: int = 500
+    ) -> tuple[OutboxLine, ...]:
+        """Take over the delivery of open lines that nobody holds at the Unix time `now`, in their order.
+
+        What `holder` holds already is held until `until`, too, but not returned. A database that no other
+        process writes to has no other living holder: all others' lines are free then.
+        """
+        ...
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may write to this database at the same time."""
+        ...
+
+    def prune(self, before: float, keep: int, limit: int = 500) -> bool:
+        """Forget some signals, deliveries and settled outbox lines, at most `limit` of each.
+
+        That is those from before the Unix time `before`, and all but the newest `keep`. True if there may be
+        more.
+        """
         ...
 
     def deliveries(self, limit: int = 500) -> tuple[Delivery, ...]:

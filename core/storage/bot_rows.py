@@ -24,6 +24,7 @@ _move = Bulk(
     .where(_bots.c.bot_id == sa.bindparam("bot_id"), _bots.c.version == sa.bindparam("before"))
     .values(
         config=sa.func.coalesce(sa.bindparam("config", type_=sa.Text), _bots.c.config),
+        series=sa.func.coalesce(sa.bindparam("series", type_=sa.Text), _bots.c.series),
         **{name: sa.bindparam(name) for name in ("owner", "version", "state", "cash", "memory", "retired")},
     )
 )
@@ -42,7 +43,7 @@ def all_bots(connection: sa.Connection) -> tuple[BotRecord, ...]:
     return tuple(
         BotRecord(
             config=_config(row.config), state=_state(row.state), cash=row.cash, memory=_memory(row.memory),
-            orders=tuple(waiting.get(row.bot_id, ())), retired=row.retired,
+            orders=tuple(waiting.get(row.bot_id, ())), retired=row.retired, series=_memory(row.series),
         )
         for row in connection.execute(sa.select(_bots).order_by(_bots.c.position))
     )  # fmt: skip
@@ -121,11 +122,12 @@ def _move_bots(connection: sa.Connection, changes: Sequence[BotChange]) -> None:
 def _row(change: BotChange) -> dict[str, Any]:
     state = change.state
     config = None if change.config is None else _encode(change.config).decode()
+    series = change.series if state.version > 1 else change.series or {}
     return {
         "bot_id": state.bot_id, "owner": state.owner, "config": config, "version": state.version,
         "before": state.version - 1,
         "state": _encode(state).decode(), "cash": str(change.cash), "memory": _encode(change.memory).decode(),
-        "retired": change.retired,
+        "retired": change.retired, "series": None if series is None else _encode(series).decode(),
     }  # fmt: skip
 
 

@@ -70,3 +70,11 @@ def plain(row: dict[str, Any]) -> dict[str, Any]:
         if type(value) is Decimal:
             row[name] = str(value)
     return row
+
+
+def insert_numbered(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> list[int]:
+    """Add `rows`; the result are the ids that the database gave them, in the same order."""
+    if not rows:
+        return []
+    query = table.insert().returning(table.c.id, sort_by_parameter_order=True)
+    return list(connection.execute(query, rows).scalars())

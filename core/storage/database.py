@@ -33,7 +33,7 @@ class Database:
     def __init__(self, url: sa.URL, *, busy_seconds: float) -> None:
         self.path = sqlite_path(url)
         self.where = str(self.path) if self.path else url.render_as_string(hide_password=True)
-        self._sqlite = url.get_backend_name() == "sqlite"
+        self._sqlite = self.is_sqlite = url.get_backend_name() == "sqlite"
         self._in_memory = self._sqlite and self.path is None
         self._writing = False
         self._connection: sa.Connection | None = None

@@ -8,26 +8,25 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from core.bots.model import BotAlert, BotChange, BotDay, BotFill, BotOrder, BotRecord, BotTrade
+from core.bots.model import BotChange, BotDay, BotFill, BotOrder, BotRecord, BotTrade
 from core.storage.bot_checks import check_change, stale
 from core.storage.bot_days import days_of, finished
+from core.storage.memory_outbox import MemoryOutbox
 
 T = TypeVar("T")
 
 
-class MemoryBots:
+class MemoryBots(MemoryOutbox):
     """The methods of `core.storage.base.Store` about bots; `MemoryStore` says whether it is open."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._bots: dict[str, tuple[BotRecord, bytes]] = {}
+        self._series_of: dict[str, bytes] = {}
         self._bot_orders: dict[str, BotOrder] = {}
         self._open_orders: dict[str, dict[str, BotOrder]] = {}
         self._bot_fills: dict[str, BotFill] = {}
         self._bot_trades: dict[str, BotTrade] = {}
-        self._alerts: dict[str, BotAlert] = {}
-
-    def _check(self) -> None:
-        raise NotImplementedError
 
     def bots(self) -> tuple[BotRecord, ...]:
         """See `Store.bots`."""
@@ -35,6 +34,7 @@ class MemoryBots:
         return tuple(
             replace(
                 record, memory=msgspec.json.decode(memory),
+                series=msgspec.json.decode(self._series_of.get(bot_id, b"{}")),
                 orders=tuple(self._open_orders.get(bot_id, {}).values()),
             )
             for bot_id, (record, memory) in self._bots.items()
@@ -52,13 +52,21 @@ class MemoryBots:
             versions[bot_id] = change.state.version
         self._refuse_doubles(changes)
         memories = [msgspec.json.encode(change.memory) for change in changes]
+        series = {
+            change.state.bot_id: msgspec.json.encode(change.series)
+            for change in changes if change.series is not None
+        }  # fmt: skip
+        lines = [line for change in changes for alert in change.alerts for line in self._lines_of(alert)]
         for change, memory in zip(changes, memories, strict=True):
             self._apply(change, memory)
+        self._series_of.update(series)
+        self._accept(lines)
 
     def remove_bot(self, bot_id: str) -> None:
         """See `Store.remove_bot`."""
         self._check()
         self._bots.pop(bot_id, None)
+        self._series_of.pop(bot_id, None)
         for order in self._open_orders.pop(bot_id, {}).values():
             self._bot_orders[order.order_id] = replace(order, status="cancelled")
 
@@ -107,8 +115,6 @@ class MemoryBots:
                 waiting.pop(order.order_id, None)
         self._bot_fills.update((fill.fill_id, fill) for fill in change.fills)
         self._bot_trades.update((trade.trade_id, trade) for trade in change.trades)
-        for alert in change.alerts:
-            self._alerts.setdefault(alert.alert_id, alert)
 
     def _newest(
         self, known: dict[str, T], moment: str, bot_id: str, since: float | None, limit: int

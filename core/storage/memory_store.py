@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from core.model import Bar, ClosedTrade, Delivery, Position, Signal
+from core.model import Bar, ClosedTrade, Position
 from core.storage.booking import book_close, check_position, no_position
 from core.storage.memory_bots import MemoryBots
 
@@ -23,8 +23,6 @@ class MemoryStore(MemoryBots):
         super().__init__()
         self._positions: dict[int, Position] = {}
         self._trades: list[ClosedTrade] = []
-        self._signals: list[Signal] = []
-        self._deliveries: dict[tuple[str, str], Delivery] = {}
         self._values: dict[str, str] = {}
         self._bars: dict[str, dict[int, dict[int, Bar]]] = {}
         self._position_ids = count(1)
@@ -74,33 +72,6 @@ class MemoryStore(MemoryBots):
         found = [trade for trade in self._trades if trade.closed_at >= since]
         found.sort(key=lambda trade: (trade.closed_at, trade.id), reverse=True)
         return tuple(found[:limit])
-
-    def add_signals(self, signals: Sequence[Signal]) -> tuple[Signal, ...]:
-        """See `Store.add_signals`."""
-        self._check()
-        first = len(self._signals) + 1
-        stored = tuple(replace(signal, id=number) for number, signal in enumerate(signals, first))
-        self._signals.extend(stored)
-        return stored
-
-    def signals(self, since: float = 0.0, limit: int = 1000) -> tuple[Signal, ...]:
-        """See `Store.signals`."""
-        self._check()
-        found = [signal for signal in self._signals if signal.timestamp >= since]
-        found.sort(key=lambda signal: (signal.timestamp, signal.id), reverse=True)
-        return tuple(found[:limit])
-
-    def record_deliveries(self, deliveries: Sequence[Delivery]) -> None:
-        """See `Store.record_deliveries`."""
-        self._check()
-        self._deliveries.update(((line.message_id, line.channel), line) for line in deliveries)
-
-    def deliveries(self, limit: int = 500) -> tuple[Delivery, ...]:
-        """See `Store.deliveries`."""
-        self._check()
-        lines = sorted(self._deliveries.values(), key=lambda line: (line.message_id, line.channel))
-        lines.sort(key=lambda line: (line.created, line.updated), reverse=True)
-        return tuple(lines[:limit])
 
     def value(self, key: str, default: Any = None) -> Any:
         """See `Store.value`."""

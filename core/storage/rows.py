@@ -10,9 +10,10 @@ from core.model import ClosedTrade, Delivery, Position, Side, Signal
 
 
 def to_row(value: Position | ClosedTrade | Signal | Delivery) -> dict[str, Any]:
-    """The columns of `value`; a generated `id` is left to the database."""
+    """The columns of `value`; a generated `id` is left to the database, `into` is not kept."""
     row = msgspec.structs.asdict(value)
     row.pop("id", None)
+    row.pop("into", None)
     if isinstance(value, Signal):
         row["side"] = value.side.value
     return row

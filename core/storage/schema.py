@@ -134,7 +134,7 @@ bots = sa.Table(
     sa.Column("position", sa.Integer, primary_key=True),  # the order in which they were first stored
     _text("bot_id", unique=True), _text("owner"), _text("config"),
     sa.Column("version", sa.BigInteger, nullable=False),
-    _text("state"), _money("cash"), _text("memory"),
+    _text("state"), _money("cash"), _text("memory"), _text("series"),
     sa.Column("retired", sa.Boolean, nullable=False),
     sqlite_autoincrement=True,
 )  # fmt: skip
@@ -180,8 +180,11 @@ outbox = sa.Table(
     # One line per message and channel, delivered in this order per channel; a repeated message is refused.
     sa.Column("id", sa.Integer, primary_key=True),
     _text("message_id"), _text("channel"), _text("kind"), _text("payload"), _time("created"), _text("status"),
+    _text("held_by"), _time("held_until"),
+    _text("summary"),  # the id of the summary that it went into
     sa.UniqueConstraint("message_id", "channel"),
     sa.Index("ix_outbox_status", "status"),
+    sa.Index("ix_outbox_summary", "summary"),
     sqlite_autoincrement=True,
 )  # fmt: skip
 

@@ -9,11 +9,14 @@ import sqlalchemy as sa
 
 from core.bots.model import BotChange, BotDay, BotFill, BotOrder, BotRecord, BotTrade
 from core.storage import bot_rows, outbox_rows
+from core.storage.base import LinesOf
 from core.storage.bot_checks import check_change
 
 
 class BotTables:
     """The methods of `core.storage.base.Store` about bots; `SqlStore` has the transactions."""
+
+    _lines_of: LinesOf
 
     def _transaction(self, *, write: bool = True) -> AbstractContextManager[sa.Connection]:
         raise NotImplementedError
@@ -31,7 +34,8 @@ class BotTables:
             return
         with self._transaction() as connection:
             bot_rows.commit(connection, changes)
-            outbox_rows.accept_alerts(connection, [alert for change in changes for alert in change.alerts])
+            alerts = [alert for change in changes for alert in change.alerts]
+            outbox_rows.accept(connection, (line for alert in alerts for line in self._lines_of(alert)))
 
     def remove_bot(self, bot_id: str) -> None:
         """See `Store.remove_bot`."""

@@ -18,15 +18,17 @@ from msgspec.structs import replace
 
 from core.errors import StorageError
 from core.i18n import tr
-from core.model import Bar, ClosedTrade, Delivery, Position, Signal
+from core.model import Bar, ClosedTrade, Position
 from core.storage import schema
 from core.storage.backups import FOLDER, backups_of, set_aside
 from core.storage.bar_rows import BarRows
 from core.storage.booking import book_close, check_position, no_position
+from core.storage.bulk import insert_numbered
 from core.storage.database import Database, parse_url
 from core.storage.faults import DatabaseFault
-from core.storage.rows import to_delivery, to_position, to_row, to_signal, to_trade
+from core.storage.rows import to_position, to_row, to_trade
 from core.storage.sql_bots import BotTables
+from core.storage.sql_outbox import OutboxTables
 from core.storage.versions import bring_up_to_date
 
 log = logging.getLogger(__name__)
@@ -35,7 +37,7 @@ BUSY_SECONDS = 1.0
 """How long another program's lock is waited for; short, because the engine's thread waits with it."""
 
 
-class SqlStore(BotTables):
+class SqlStore(BotTables, OutboxTables):
     """See `core.storage.base.Store`. Belongs to the thread that makes it; another one gets a `RuntimeError`.
 
     `url` is an SQLAlchemy URL; "" is the file `data_dir/NAME.db`, in SQLite. Every change of a position also
@@ -62,6 +64,11 @@ class SqlStore(BotTables):
             self._database.close()
             raise
 
+    @property
+    def shared(self) -> bool:
+        """See `Store.shared`: a file is ours alone, a server is not."""
+        return not self._database.is_sqlite
+
     # --- positions ----------------------------------------------------------------------------------
 
     def positions(self) -> tuple[Position, ...]:
@@ -76,7 +83,9 @@ class SqlStore(BotTables):
         for position in positions:
             check_position(position)
         with self._transaction() as connection:
-            numbers = _insert(connection, schema.positions, [to_row(position) for position in positions])
+            numbers = insert_numbered(
+                connection, schema.positions, [to_row(position) for position in positions]
+            )
             stored = tuple(replace(p, id=number) for p, number in zip(positions, numbers, strict=True))
             self._note_events(connection, "opened", stored)
         return stored
@@ -110,7 +119,7 @@ class SqlStore(BotTables):
                 self._update(connection, rest)
                 kind, after = "reduced", rest
             (event,) = self._note_events(connection, kind, (after,))
-            (number,) = _insert(connection, schema.trades, [{**to_row(trade), "event_id": event}])
+            (number,) = insert_numbered(connection, schema.trades, [{**to_row(trade), "event_id": event}])
         return replace(trade, id=number)
 
     def trades(self, since: float = 0.0, limit: int = 1000) -> tuple[ClosedTrade, ...]:
@@ -121,41 +130,7 @@ class SqlStore(BotTables):
         with self._transaction(write=False) as connection:
             return tuple(to_trade(row._mapping) for row in connection.execute(query))
 
-    # --- signals, deliveries, values ----------------------------------------------------------------
-
-    def add_signals(self, signals: Sequence[Signal]) -> tuple[Signal, ...]:
-        """See `Store.add_signals`."""
-        with self._transaction() as connection:
-            numbers = _insert(connection, schema.signals, [to_row(signal) for signal in signals])
-        return tuple(replace(s, id=number) for s, number in zip(signals, numbers, strict=True))
-
-    def signals(self, since: float = 0.0, limit: int = 1000) -> tuple[Signal, ...]:
-        """See `Store.signals`."""
-        table = schema.signals
-        query = sa.select(table).where(table.c.timestamp >= since)
-        query = query.order_by(table.c.timestamp.desc(), table.c.id.desc()).limit(limit)
-        with self._transaction(write=False) as connection:
-            return tuple(to_signal(row._mapping) for row in connection.execute(query))
-
-    def record_deliveries(self, deliveries: Sequence[Delivery]) -> None:
-        """See `Store.record_deliveries`."""
-        table = schema.deliveries
-        with self._transaction() as connection:
-            for line in deliveries:
-                row = to_row(line)
-                same = sa.and_(table.c.message_id == line.message_id, table.c.channel == line.channel)
-                if connection.execute(table.update().where(same).values(row)).rowcount == 0:
-                    connection.execute(table.insert().values(row))
-
-    def deliveries(self, limit: int = 500) -> tuple[Delivery, ...]:
-        """See `Store.deliveries`."""
-        table = schema.deliveries
-        query = sa.select(table).limit(limit)
-        query = query.order_by(
-            table.c.created.desc(), table.c.updated.desc(), table.c.message_id, table.c.channel
-        )
-        with self._transaction(write=False) as connection:
-            return tuple(to_delivery(row._mapping) for row in connection.execute(query))
+    # --- values --------------------------------------------------------------------------------------
 
     def value(self, key: str, default: Any = None) -> Any:
         """See `Store.value`."""
@@ -247,7 +222,7 @@ class SqlStore(BotTables):
         """Lines for the journal; `after` are the positions as they are now."""
         common = {"at": self._now(), "kind": kind}
         rows = [{**to_row(position), **common, "position_id": position.id} for position in after]
-        return _insert(connection, schema.position_events, rows)
+        return insert_numbered(connection, schema.position_events, rows)
 
     @staticmethod
     def _update(connection: sa.Connection, position: Position) -> None:
@@ -258,14 +233,6 @@ class SqlStore(BotTables):
     def _remove(connection: sa.Connection, position_id: int) -> None:
         table = schema.positions
         connection.execute(table.delete().where(table.c.id == position_id))
-
-
-def _insert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> list[int]:
-    """Add `rows`; the result are the ids that the database gave them, in the same order."""
-    if not rows:
-        return []
-    query = table.insert().returning(table.c.id, sort_by_parameter_order=True)
-    return list(connection.execute(query, rows).scalars())
 
 
 def _open_position(connection: sa.Connection, position_id: int) -> Position:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from PyQt5.QtCore import QObject, pyqtSignal
 from PyQt5.QtWidgets import QWidget
 
+from core.bots.model import BotAlert
+from core.commands import OutboxDue
 from core.config import Config
 
 if TYPE_CHECKING:
@@ -27,9 +29,15 @@ class Alerts(QObject):
 
     delivered = pyqtSignal(object)
     """A `Delivery`: what became of a message."""
+    accepted = pyqtSignal(object)
+    """An `AcceptMessage` for the engine."""
 
-    def __init__(self, config: Config, window: QWidget, *, demo: bool = False) -> None:
+    def __init__(
+        self, config: Config, window: QWidget, *, demo: bool = False, outbox: bool = False
+    ) -> None:
+        """`outbox` is as in `NotificationManager`."""
         super().__init__(window)
+        self._outbox = outbox
         self._config = config
         self._window = window
         self._demo = demo
@@ -42,8 +50,11 @@ class Alerts(QObject):
 
         if self._manager is not None:
             return
-        self._manager = NotificationManager(self._config, parent=self, window=self._window, demo=self._demo)
+        self._manager = NotificationManager(
+            self._config, parent=self, window=self._window, demo=self._demo, outbox=self._outbox
+        )
         self._manager.delivery_changed.connect(self.delivered)
+        self._manager.accepted.connect(self.accepted)
         while self._waiting:
             self._waiting.popleft()(self._manager)
 
@@ -61,6 +72,15 @@ class Alerts(QObject):
         """Alert an error, unless notifications are off."""
         if self._config.real_time.enable_notifications:
             self._tell(lambda manager: manager.send_error_notification(sentence))
+
+    def bot(self, alert: BotAlert) -> None:
+        """Alert what a bot did, unless notifications are off."""
+        if self._config.real_time.enable_notifications:
+            self._tell(lambda manager: manager.send_bot_alert(alert))
+
+    def left_over(self, due: OutboxDue) -> None:
+        """Send what an earlier run could not, with its real time; what may not be sent any more is settled."""
+        self._tell(lambda manager: manager.resend(due.lines))
 
     def test(self, channel: str) -> None:
         """Send a test through one channel, whatever is switched off."""

@@ -14,6 +14,7 @@ from typing import Any
 from PyQt5.QtCore import QObject, pyqtSignal
 
 from core.commands import (
+    AcceptMessage,
     ClosePosition,
     Command,
     CommandResult,
@@ -64,7 +65,7 @@ class EngineLink(QObject):
 
     def post(self, command: Command) -> None:
         """Ask the engine for something. What was entered brings an engine back that is down."""
-        if not isinstance(command, RecordDelivery):  # the log says enough of those that fail
+        if not isinstance(command, RecordDelivery | AcceptMessage):  # the log says enough of those that fail
             self._posted[command.id] = command
         self.worker.post(command)
         if isinstance(command, LEDGER):
@@ -96,7 +97,7 @@ class EngineLink(QObject):
 
     def _take_frame(self) -> None:
         frame: Frame = self.worker.take_frame()
-        if frame.ticks or frame.aged:
+        if frame.ticks or frame.aged or frame.bots:
             self.frame.emit(frame)
 
     def _on_result(self, result: CommandResult) -> None:

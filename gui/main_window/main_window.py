@@ -11,8 +11,17 @@ from PyQt5.QtCore import QEvent, QSize, Qt, QTimer, pyqtSignal
 from PyQt5.QtGui import QCloseEvent, QGuiApplication, QKeyEvent, QPaintEvent, QShowEvent
 from PyQt5.QtWidgets import QFileDialog, QMainWindow, QVBoxLayout, QWidget
 
+from core.bots.model import BotAlert
 from core.clock import Clock, SystemClock
-from core.commands import Command, PositionsChanged, RecordDelivery, SetInstruments, StartFeed, StopFeed
+from core.commands import (
+    Command,
+    OutboxDue,
+    PositionsChanged,
+    RecordDelivery,
+    SetInstruments,
+    StartFeed,
+    StopFeed,
+)
 from core.config import Config
 from core.config_file import as_config, resolve_instruments
 from core.engine.engine import StoreFactory, replays, trades_simulation
@@ -21,6 +30,7 @@ from core.feed.live_feed import SourceFactory
 from core.i18n import set_language, tr
 from core.market_calendar import MarketCalendar
 from core.model import Delivery, FeedStatus, Instrument, Notice, PortfolioSnapshot
+from core.notifications.routes import Routes
 from core.replay.clock import replay_clock
 from core.session import RECORDINGS, ConfigStore
 from core.sources.registry import create_source
@@ -79,10 +89,11 @@ class MainWindow(QMainWindow):
         self.worker = WebSocketWorker(
             resolve_instruments(self._config), self._config, open_store=open_store, clock=self._clock,
             autostart=False, source_factory=source_factory, budgets=budgets, recordings=self._recordings,
+            routes=None if data_dir is None else Routes(self._config, demo=demo, now=self._clock.time),
         )  # fmt: skip
         self.link = EngineLink(self.worker, self)
         self.desk = Desk(self._config, self.link, self._clock, self)
-        self.alerts = Alerts(self._config, self, demo=demo)
+        self.alerts = Alerts(self._config, self, demo=demo, outbox=data_dir is not None)
         self.settings = SettingsFlow(self._config, config_store, self, open_store)
         self.control_bar = ControlBar(self._config.exchange, MarketCalendar(self._config.extra_closures))
         self.money_bar = MoneyBar(self._config.exchange)
@@ -203,6 +214,9 @@ class MainWindow(QMainWindow):
         desk.symbols.instruments_changed.connect(self._on_instruments)
         desk.notifications.test_requested.connect(self.alerts.test)
         self.alerts.delivered.connect(self._on_delivery)
+        self.alerts.accepted.connect(link.post)
+        link.on(BotAlert, self.alerts.bot)
+        link.on(OutboxDue, self.alerts.left_over)
         link.on(FeedStatus, self._on_feed_status)
         link.on(PortfolioSnapshot, self.money_bar.set_snapshot)
         link.on(Notice, self._on_notice)

@@ -140,10 +140,10 @@ class TickRow:
             return RowState.WAITING if link.trying else RowState.EMPTY
         if self.simulated or (link.simulated and self.freshness is None):
             return RowState.SIMULATED
-        if self.conflict is not None:
-            return RowState.DISPUTED
         if self.freshness in (Freshness.CLOSED, Freshness.STALE):
             return RowState(self.freshness.value)
         if self.lost or link.connected is False:
             return RowState.LOST
+        if self.conflict is not None:
+            return RowState.DISPUTED
         return RowState.UNTIMED if self.freshness is None else RowState(self.freshness.value)

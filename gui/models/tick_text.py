@@ -78,18 +78,19 @@ def _tooltip_lines(row: TickRow, link: Link, now: float, opens_at: float | None)
         yield from _tick_lines(row.tick, now)
     elif row.price is not None:
         yield tr("ticker.tip_received", time=exact_time(row.received, row.exchange, now))
-    if state is RowState.DISPUTED and row.conflict is not None:
+    if row.conflict is not None and not row.simulated:
         yield from _conflict_lines(row.conflict)
-    elif state is RowState.SIMULATED and _replayed(row):
+    if state is RowState.SIMULATED and _replayed(row):
         yield tr("ticker.tip_replay")
     elif state in _EXPLAINED:
         yield tr(_EXPLAINED[state], key=row.key)
 
 
 def _conflict_lines(conflict: SourceConflict) -> Iterator[str]:
+    name = "then" if conflict.ago else "close" if conflict.of_closes else "price"
+    ago = {"ago": duration(conflict.ago)} if conflict.ago else {}
     for source, price in zip(conflict.sources, conflict.prices, strict=True):
-        name = "ticker.tip_disputed_close" if conflict.of_closes else "ticker.tip_disputed_price"
-        yield tr(name, source=source, price=price_text(conflict.key, price))
+        yield tr(f"ticker.tip_disputed_{name}", source=source, price=price_text(conflict.key, price), **ago)
     yield tr("ticker.tip_disputed")
 
 

@@ -10,12 +10,15 @@ from typing import Any
 from PyQt5.QtCore import QObject, Qt, pyqtSignal, pyqtSlot
 from PyQt5.QtWidgets import QWidget
 
+from core.bots.model import BotAlert
 from core.clock import Clock
+from core.commands import AcceptMessage
 from core.config import Config
 from core.config_file import as_config
-from core.model import Delivery
+from core.model import Delivery, OutboxLine
 from core.notifications.batch import Limits
 from core.notifications.channels.base import Channel
+from core.notifications.message import Message
 from core.notifications.notifier import Notifier
 from gui.notifications.desktop import DesktopChannel, DesktopService, services
 from gui.notifications.gui_call import GuiCaller
@@ -28,11 +31,14 @@ class NotificationManager(QObject):
     `config` is a `Config` or a mapping in the shape of `swing_config.json`, of which only some keys may be
     there (raises `ConfigError` for bad ones). Toasts appear in `window`, or else in the active window. The
     `send_...` methods may be called from any thread, return at once and never raise, whatever they are given.
-    `delivery_changed` tells each message's fate as `core.model.Delivery`, in the GUI thread. Call `stop` at
-    the end.
+    `delivery_changed` tells each message's fate as `core.model.Delivery`, in the GUI thread. With `outbox`,
+    what was not delivered at the end waits there for the next start, and `accepted` hands over the errors and
+    risks that are to be put there. Call `stop` at the end.
     """
 
     delivery_changed = pyqtSignal(object)
+    accepted = pyqtSignal(object)
+    """An `AcceptMessage` for the engine; comes before the message's first `delivery_changed`."""
     _arrived = pyqtSignal()
 
     def __init__(
@@ -45,9 +51,10 @@ class NotificationManager(QObject):
         demo: bool = False,
         limits: Mapping[str, Limits] | None = None,
         desktop_services: Sequence[DesktopService] | None = None,
+        outbox: bool = False,
     ) -> None:
         super().__init__(parent)
-        self._deliveries: deque[Delivery] = deque()
+        self._waiting: deque[Delivery | AcceptMessage] = deque()
         self._announced = threading.Event()
         self._arrived.connect(self._hand_on, Qt.QueuedConnection)  # type: ignore[call-arg]  # the stubs lack it
         self._toasts = Toasts(window or (parent.window() if isinstance(parent, QWidget) else None))
@@ -58,6 +65,7 @@ class NotificationManager(QObject):
         self._notifier = Notifier(
             as_config(config), (ToastChannel(GuiCaller(self), self._toasts.show), self._desktop),
             on_delivery=self._take, clock=clock, demo=demo, limits=limits,
+            on_accept=self._accept if outbox else None,
         )  # fmt: skip
 
     @property
@@ -86,6 +94,14 @@ class NotificationManager(QObject):
         """Tell of an error: a sentence or an exception."""
         self._notifier.send_error(error)
 
+    def send_bot_alert(self, alert: BotAlert) -> None:
+        """Tell of what a bot did, or of what befell it, as loud as the configuration says."""
+        self._notifier.send_bot_alert(alert)
+
+    def resend(self, lines: Sequence[OutboxLine]) -> None:
+        """Deliver what is left of an earlier run, with its real time, unless it is too old."""
+        self._notifier.resend(lines)
+
     def send_test(self, channel: str) -> None:
         """Send a test message through "toast", "desktop", "telegram" or "email", also if it is turned off."""
         self._notifier.send_trial(channel)
@@ -101,9 +117,12 @@ class NotificationManager(QObject):
         self._toasts.clear()
         self._desktop.close()
 
-    def _take(self, delivery: Delivery) -> None:
-        """From any thread: one wake-up of the GUI thread serves all deliveries of a burst."""
-        self._deliveries.append(delivery)
+    def _accept(self, message: Message, channels: Sequence[str]) -> None:
+        self._take(AcceptMessage(message=message, channels=tuple(channels)))
+
+    def _take(self, told: Delivery | AcceptMessage) -> None:
+        """From any thread: one wake-up of the GUI thread serves all that a burst tells."""
+        self._waiting.append(told)
         if not self._announced.is_set():
             self._announced.set()
             self._arrived.emit()
@@ -111,5 +130,6 @@ class NotificationManager(QObject):
     @pyqtSlot()
     def _hand_on(self) -> None:
         self._announced.clear()
-        while self._deliveries:
-            self.delivery_changed.emit(self._deliveries.popleft())
+        while self._waiting:
+            told = self._waiting.popleft()
+            (self.delivery_changed if isinstance(told, Delivery) else self.accepted).emit(told)

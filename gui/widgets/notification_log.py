@@ -34,7 +34,7 @@ def channel_states(config: Config) -> dict[str, str]:
 
     Asks nothing that could wait: a secret in the keyring is taken to be there.
     """
-    from core.notifications.factory import reasons_off
+    from core.notifications.routes import reasons_off
 
     live = config.real_time
     off = reasons_off(live)

@@ -7,14 +7,19 @@ from collections.abc import Callable
 
 import msgspec
 
+from core.bots.model import BotState
 from core.model import FreshnessChange, Tick
 
 
 class Frame(msgspec.Struct, frozen=True):
-    """What changed since the last frame: the newest tick of each instrument, then what has aged since."""
+    """What changed since the last frame: the newest tick of each instrument, then what has aged since.
+
+    `bots` holds the newest state of each bot that changed.
+    """
 
     ticks: tuple[Tick, ...]
     aged: tuple[FreshnessChange, ...]
+    bots: tuple[BotState, ...] = ()
 
 
 class Mailbox:
@@ -28,6 +33,7 @@ class Mailbox:
         self._lock = threading.Lock()
         self._ticks: dict[str, Tick] = {}
         self._aged: dict[str, FreshnessChange] = {}
+        self._bots: dict[str, BotState] = {}
         self._announced = False
 
     def put_tick(self, tick: Tick) -> None:
@@ -42,10 +48,15 @@ class Mailbox:
         with self._lock:
             self._aged[change.key] = change
 
+    def put_bot(self, state: BotState) -> None:
+        """Replace the bot's waiting state."""
+        with self._lock:
+            self._bots[state.bot_id] = state
+
     def announce(self) -> None:
         """At the end of a batch: say that something waits, unless that was said already."""
         with self._lock:
-            if self._announced or not (self._ticks or self._aged):
+            if self._announced or not (self._ticks or self._aged or self._bots):
                 return
             self._announced = True
         self._on_waiting()
@@ -55,5 +66,6 @@ class Mailbox:
         with self._lock:
             ticks, self._ticks = self._ticks, {}
             aged, self._aged = self._aged, {}
+            bots, self._bots = self._bots, {}
             self._announced = False
-        return Frame(tuple(ticks.values()), tuple(aged.values()))
+        return Frame(tuple(ticks.values()), tuple(aged.values()), tuple(bots.values()))

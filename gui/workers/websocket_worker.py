@@ -15,10 +15,13 @@ from typing import Any
 
 from PyQt5.QtCore import QThread, pyqtSignal, pyqtSlot
 
+from core.bots.model import BotAlert, BotFill, BotState, BotTrade
 from core.clock import Clock, SystemClock
 from core.commands import (
     BarsLoaded,
     BarUpdated,
+    BotHistory,
+    BotsLoaded,
     Command,
     CommandResult,
     History,
@@ -66,7 +69,7 @@ LAST_WORD = 0.25
 FORWARDED = (
     Signal, PortfolioSnapshot, FeedStatus, Notice, PositionsChanged, TradesChanged, History, CommandResult,
     InstrumentsChanged, InstrumentUnknown, BarsLoaded, BarUpdated,
-    SourceConflict,
+    SourceConflict, BotsLoaded, BotTrade, BotFill, BotAlert, BotHistory,
 )  # fmt: skip
 """Events that reach the window one by one through `core_event`."""
 
@@ -140,7 +143,7 @@ class WebSocketWorker(QThread):
             self._config.real_time.update_interval_ms / 1000, self._clock.monotonic, self.price_updated.emit
         )
         self._connected: bool | None = None
-        self._wants_prices = self._wants_ticks = False
+        self._wants_prices = self._wants_ticks = self._wants_bots = False
         self._subscribe()
 
     # --- from the window's thread -------------------------------------------------------------------
@@ -226,6 +229,7 @@ class WebSocketWorker(QThread):
             self._throttle.interval = self._loop.engine.config.real_time.update_interval_ms / 1000
             self._wants_prices = self.receivers(self.price_updated) > 0
             self._wants_ticks = self.receivers(self.tick_received) > 0
+            self._wants_bots = self.receivers(self.bot_status_updated) > 0
             for batch in _batches(quotes):
                 self._loop.process(messages, batch, self._process_tick)
                 messages = []
@@ -256,6 +260,7 @@ class WebSocketWorker(QThread):
         bus = self._loop.bus
         bus.subscribe(Tick, self._on_tick)
         bus.subscribe(FreshnessChange, self._mailbox.put_aged)
+        bus.subscribe(BotState, self._on_bot)
         bus.subscribe(Signal, self._on_signal)
         bus.subscribe(PortfolioSnapshot, self._on_portfolio)
         bus.subscribe(FeedStatus, self._on_feed_status)
@@ -270,6 +275,11 @@ class WebSocketWorker(QThread):
             self._throttle.put(tick)
         if self._wants_ticks:
             self.tick_received.emit(tick.payload())
+
+    def _on_bot(self, state: BotState) -> None:
+        self._mailbox.put_bot(state)
+        if self._wants_bots:
+            self.bot_status_updated.emit(state.payload())
 
     def _on_signal(self, signal: Signal) -> None:
         self.signal_triggered.emit(signal.payload(reason(signal)))

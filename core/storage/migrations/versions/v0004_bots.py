@@ -35,7 +35,7 @@ def upgrade() -> None:
 def _bots() -> None:
     op.create_table(
         "bots", _id("position"), _column("bot_id", unique=True), *_texts("owner", "config"),
-        _column("version", sa.BigInteger), *_texts("state", "cash", "memory"),
+        _column("version", sa.BigInteger), *_texts("state", "cash", "memory", "series"),
         _column("retired", sa.Boolean), sqlite_autoincrement=True,
     )  # fmt: skip
 
@@ -70,9 +70,11 @@ def _trading() -> None:
 def _rest() -> None:
     op.create_table(
         "outbox", _id(), *_texts("message_id", "channel", "kind", "payload"), _column("created", sa.Double),
-        *_texts("status"), sa.UniqueConstraint("message_id", "channel"), sqlite_autoincrement=True,
+        *_texts("status", "held_by"), _column("held_until", sa.Double), *_texts("summary"),
+        sa.UniqueConstraint("message_id", "channel"), sqlite_autoincrement=True,
     )  # fmt: skip
     op.create_index("ix_outbox_status", "outbox", ["status"])
+    op.create_index("ix_outbox_summary", "outbox", ["summary"])
     op.create_table(
         "users", sa.Column("name", sa.Text, primary_key=True), _column("role"),
         _column("token_hash", unique=True), _column("created", sa.Double), sa.Column("revoked", sa.Double),

@@ -1,0 +1,298 @@
+"""One bot: true prices, decisions and wishes of its owner go in, stored steps (`BotChange`) come out.
+
+It does no input or output and reads no clock, so the same prices always bring about the same trades. At each
+price the orders that wait are carried out first, then stop, target and trailing stop are looked after, then
+the day's limits; only then is the strategy asked.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from core.bots.base_bot import BotBase
+from core.bots.model import BotAlertKind, BotPosition, BotStatus
+from core.bots.money import exact
+from core.bots.risk import day_is_over, enforced_stop
+from core.bots.setting import Blind, Shape
+from core.bots.spot import Spot
+from core.bots.strategy import Action, Decision, View, Wake
+from core.config import BotConfig
+from core.i18n import tr
+from core.model import Freshness, Quote, Tick
+
+
+class Bot(BotBase):
+    """See the module's docstring. Belongs to the engine's thread."""
+
+    # --- the owner's wishes -------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Let the strategy trade."""
+        self.mode = BotStatus.RUNNING
+        self.last_error = None
+        self._matters()
+
+    def stop(self, now: float, reason: str = "flatten", *, flatten: bool = False) -> None:
+        """Let the strategy rest. Open positions stay guarded; with `flatten` they end at the next price that
+        may be traded on."""
+        self.mode = BotStatus.STOPPED
+        self.trader.cancel_all(now)
+        if flatten:
+            for key in list(self.trader.account.positions):
+                spot = self.spots[key]
+                self.trader.exit(spot, now, reason)
+                if spot.tradable:
+                    self.trader.match(spot, now)
+        self._matters()
+
+    def fail(self, error: str, now: float) -> None:
+        """The strategy cannot go on; open positions stay guarded."""
+        self.mode = BotStatus.ERROR
+        self.last_error = error
+        self.trader.cancel_all(now)
+        self.trader.tell(BotAlertKind.ERROR, self.shown_key(), now, simulated=self._simulated, error=error)
+        self._matters()
+
+    def retire(self, now: float) -> None:
+        """The configuration has no such bot any more."""
+        self.retired = True
+        self.stop(now)
+
+    def reconfigure(self, config: BotConfig, shape: Shape, now: float) -> None:
+        """The owner has edited it. What waits is taken back, as it was ordered by other rules."""
+        before = self.config
+        self.trader.cancel_all(now)
+        self._set_deposit(config.cash)
+        rules = {} if self.rule is None else {key: self.rule.dump(key) for key in self.spots}
+        self._set_up(config, shape)
+        if self.rule is not None:
+            for key in self.spots:
+                self.rule.load(key, rules.get(key))
+        self.retired = False
+        self._config_changed = True
+        if shape.error:
+            self.fail(shape.error, now)
+        elif config.autostart and not before.autostart:
+            self.start()
+        elif self.mode is BotStatus.ERROR:  # what was wrong may be mended; its owner decides
+            self.mode, self.last_error = BotStatus.STOPPED, None
+        self._matters()
+
+    def start_over(self, config: BotConfig, shape: Shape) -> None:
+        """Begin anew, at rest, with the configured cash and nothing else; ids and version go on counting."""
+        now = max((spot.received for spot in self.spots.values()), default=-math.inf)
+        for order in self.trader.broker.open_orders():
+            at = max(order.updated_at, now)
+            self._notebook.put_order(self.trader.broker.cancel(order.order_id, at))
+        self.config, self.retired = config, False
+        self.trader = self._make_trader(None)
+        self.spots = {}
+        self._day, self._day_base = -math.inf, config.cash
+        self._config_changed = self._series_changed = True
+        self.mode, self.last_error = BotStatus.STOPPED, None
+        self._set_up(config, shape)
+        self._matters()
+
+    def recover(self, blind: Blind, now: float) -> None:
+        """It was stored by a run that has ended; after a crash the owner is told at once."""
+        held = self.trader.account.positions
+        self.trader.blind = dict.fromkeys(held, blind)
+        if blind.crashed and (self.running or held):
+            key = self.shown_key()
+            stop = enforced_stop(held[key])[0] if key in held else None
+            self.trader.tell(
+                BotAlertKind.RECOVERED, key, now, simulated=self._simulated, crashed=True,
+                blind_sec=round(max(0.0, now - blind.since), 1), positions=len(held), crossed=None,
+                price=None, stop=None if stop is None else float(stop),
+            )  # fmt: skip
+            self._matters()
+
+    def set_market(self, is_open: bool) -> None:
+        """Its exchanges have opened or closed."""
+        if is_open is not self.market_open:
+            self.market_open = is_open
+            self._matters()
+
+    def day_is_over(self) -> str:
+        """Which limit of today has been reached, "" if none."""
+        return day_is_over(self.config, self.daily_pnl)
+
+    # --- prices -------------------------------------------------------------------------------------
+
+    def on_price(
+        self, spot: Spot, tick: Tick, quote: Quote, effective: float, session: float, gap: float
+    ) -> bool:
+        """Take in a true price of this moment; whether the strategy is to be asked now.
+
+        `effective` is the provider's time up to which it is good, `session` when its session opened, `gap`
+        the silence before it in seconds.
+        """
+        price, received = tick.price, tick.received
+        if effective <= spot.effective and spot.seen(price, effective, received):
+            if effective == spot.effective:  # the same price again is of this moment again
+                spot.tradable, spot.freshness = True, tick.freshness
+            return False
+        if session > self._day and spot.key.startswith(self._main):
+            self._begin_day(session, received)
+        spot.price, spot.effective, spot.received = price, effective, received
+        spot.freshness, spot.simulated, spot.tradable = tick.freshness, tick.simulated, True
+        self.dirty = True
+        series = spot.series
+        finished = series is not None and series.add(tick, quote)
+        if spot.working:
+            self._match(spot, received)
+        if not spot.low < price < spot.high or (finished and self.config.trailing_stop_atr > 0):
+            self._watch_levels(spot, price, received, gap)
+        if self.trader.blind:
+            self.trader.blind.pop(spot.key, None)
+        if self.mode is not BotStatus.RUNNING or (self._limited and self._ends_day(received)):
+            return False
+        return self._wakes(spot, tick, session, gap, finished)
+
+    def on_untrue(self, spot: Spot, tick: Tick, effective: float) -> None:
+        """A real price that is shown but may not be traded on: of a closed market, or too old."""
+        spot.tradable = False
+        if effective >= spot.effective:
+            spot.price, spot.effective, spot.received = tick.price, effective, tick.received
+            spot.freshness, spot.simulated = tick.freshness, tick.simulated
+            self.dirty = True
+
+    def on_freshness(self, spot: Spot, freshness: Freshness) -> None:
+        """The last price has aged, or its market has closed."""
+        spot.tradable = False
+        if spot.price is not None and freshness is not spot.freshness:
+            spot.freshness = freshness
+            self.dirty = True
+
+    # --- the strategy -------------------------------------------------------------------------------
+
+    def view(self, spot: Spot) -> View:
+        """What the strategy may see now. It has seen the waiting signal then."""
+        assert spot.price is not None
+        signal, spot.signal = spot.signal, None
+        series, count = spot.series, self.shape.lookback
+        bars = tuple(series.bars[-count:]) if series is not None and count and self.shape.seconds else ()
+        spot.cycle_at = spot.received
+        return View(
+            key=spot.key, price=spot.price, at=spot.received,
+            position=self.trader.account.positions.get(spot.key), bars=bars, signal=signal,
+        )  # fmt: skip
+
+    def decide(self, spot: Spot, decision: Decision, memory: dict[str, Any], at: float) -> None:
+        """Do what the strategy wants, at the Unix time `at`."""
+        spot.memory = memory
+        self.dirty = True
+        if decision.action is Action.HOLD or not self.running:
+            return
+        self._act(spot, decision, at)
+        if spot.working and spot.tradable:
+            self._match(spot, at)
+        self._take_notes()
+
+    def _act(self, spot: Spot, decision: Decision, at: float) -> None:
+        held = self.trader.account.positions
+        action, position = decision.action, held.get(spot.key)
+        if position is not None:
+            if action is (Action.BUY if position.quantity > 0 else Action.SELL):
+                return
+            kind = "market" if decision.limit is None else "limit"
+            price = None if decision.limit is None else exact(decision.limit)
+            self.trader.exit(spot, at, "signal", kind, price)
+            if spot.tradable:
+                self._match(spot, at)
+            if spot.key in held:
+                return
+        sides = {Action.BUY: ("long", "both"), Action.SELL: ("short", "both")}.get(action, ())
+        if self.config.direction in sides and spot.tradable and spot.key in self.keys:
+            limit = decision.limit if position is None else None
+            self._note(self.trader.enter(spot, action.value.upper(), at, limit))
+        else:
+            self.trader.cancel_all(at, spot.key)
+
+    def _note(self, refusal: str) -> None:
+        """Keep why nothing was ordered where its owner sees it, if it is the owner's to mend."""
+        error = tr("bots.too_little_cash") if refusal == "too_little_cash" else None
+        if error != self.last_error:
+            self.last_error = error
+            self._matters()
+
+    def _wakes(self, spot: Spot, tick: Tick, session: float, gap: float, finished: bool) -> bool:
+        """Whether the strategy wants to be asked at this price."""
+        wake = self.shape.wake
+        if self.rule is not None:
+            signal = self.rule.check(tick, session, gap)
+            if signal is not None:
+                spot.signal = signal
+                return True
+        elif wake is Wake.BAR and (finished or spot.filled):
+            spot.filled = False
+            return True
+        interval = self.config.check_interval_sec
+        if interval <= 0:
+            return wake is Wake.TICK
+        return not spot.cycle_at <= tick.received < spot.cycle_at + interval
+
+    # --- inside -------------------------------------------------------------------------------------
+
+    def _match(self, spot: Spot, at: float) -> None:
+        self.trader.match(spot, at)
+        self._take_notes()
+
+    def _watch_levels(self, spot: Spot, price: float, at: float, gap: float) -> None:
+        """The price has reached a level, or the high-water mark moves on."""
+        trader = self.trader
+        position = trader.account.positions.get(spot.key)
+        if position is None:
+            return
+        sign = 1 if position.quantity > 0 else -1
+        true = exact(price)
+        stop, name = enforced_stop(position)
+        if stop is not None and (true - stop) * sign <= 0:
+            trader.exit(spot, at, name, "stop", stop)
+            trader.match(spot, at, gap)
+        elif position.target is not None and (true - position.target) * sign >= 0:
+            trader.exit(spot, at, "target", "limit", position.target)
+            trader.match(spot, at, gap)
+        elif trader.trails:
+            trader.trail(spot, self._moved_on(spot, position, sign))
+        self._take_notes()
+
+    def _moved_on(self, spot: Spot, position: BotPosition, sign: int) -> BotPosition:
+        """The position with its high-water mark at the new price, if that is a better one."""
+        assert spot.price is not None
+        true, high = exact(spot.price), position.high_water
+        if high is None or (true - high) * sign > 0:
+            return self.trader.account.protect(spot.key, high_water=true)
+        return position
+
+    def _ends_day(self, at: float) -> bool:
+        """Stop for today if a limit is reached."""
+        reason = self.day_is_over()
+        if not reason:
+            return False
+        self.trader.tell(
+            BotAlertKind.LIMIT, self.shown_key(), at, simulated=self._simulated, reason=reason,
+            pnl=round(self.daily_pnl, 2),
+        )  # fmt: skip
+        self.stop(at, reason, flatten=True)
+        return True
+
+    def _begin_day(self, session: float, at: float) -> None:
+        """A new day: count anew from what everything was worth, and forget yesterday's orders."""
+        if self._day > 0:
+            self.trader.cancel_all(at)
+        self._day, self._day_base = session, self.equity
+        self.trader.day_trades = 0
+        self._matters()
+
+    def _take_notes(self) -> None:
+        if not self._notebook.empty:
+            self._matters()
+
+    def _matters(self) -> None:
+        self.dirty = self.urgent = True
+
+    @property
+    def _simulated(self) -> bool:
+        return self.world.trade_simulation

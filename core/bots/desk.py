@@ -1,0 +1,474 @@
+"""The bots' place in the engine: prices and commands go in, stored and published steps come out.
+
+All bots' steps of a batch are one transaction, and only then published. While the store cannot be written the
+bots stand still, and commands wait.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from core.bars.keeper import BarKeeper
+from core.bars.sessions import Sessions
+from core.bots.bot import Bot
+from core.bots.cycles import Cycles, MakeHost, local_host
+from core.bots.journal import BotJournal, waits_for_store
+from core.bots.model import BotStatus
+from core.bots.roster import Roster
+from core.bots.run_marker import RunMarker
+from core.bots.setting import Blind, World
+from core.bots.spot import Spot
+from core.clock import Clock
+from core.commands import (
+    BotHistory,
+    BotsLoaded,
+    RequestBotHistory,
+    RunBotCycle,
+    StartBot,
+    StopAllBots,
+    StopBot,
+)
+from core.config import Config
+from core.engine.price_state import PriceState
+from core.errors import InputError, StorageError
+from core.events import EventBus
+from core.i18n import tr
+from core.market_calendar import MarketCalendar
+from core.model import Freshness, FreshnessChange, Notice, Quote, Tick
+from core.storage.base import Store
+
+log = logging.getLogger(__name__)
+
+MARK_EVERY = 0.2
+"""Seconds between two steps of a bot that tell of nothing but prices."""
+RETRY_EVERY = 1.0
+"""Seconds between two attempts to write what could not be stored."""
+HELD_BACK = (StartBot, StopBot, StopAllBots)
+_LIVELY = (Freshness.LIVE, Freshness.DELAYED)
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the desk needs of the engine. `simulated`: made-up prices are what is traded on here (the chosen
+    simulator, a replay); `round_the_clock`: its market never closes; `patient`: see `Cycles`."""
+
+    store: Store
+    clock: Clock
+    real_clock: Clock
+    bus: EventBus
+    calendar: MarketCalendar
+    bars: BarKeeper
+    holds: Callable[[str], bool]
+    """Whether an instrument's sources disagree."""
+    signal_memory: Callable[[str], list[Any] | None]
+    """What the product's own signal rule remembers of an instrument."""
+    simulated: bool = False
+    round_the_clock: bool = False
+    patient: bool = False
+
+
+class BotDesk:
+    """Owns all bots of one world. Belongs to the engine's thread."""
+
+    def __init__(
+        self, config: Config, around: Surroundings, *, wake: Callable[[], None] = lambda: None,
+        make_host: MakeHost = local_host,
+    ) -> None:  # fmt: skip
+        """Loads the bots, their stops armed, before anything else is watched. Raises `StorageError`.
+
+        `wake` is called from any thread when `end_batch` should be called soon.
+        """
+        self._around = around
+        self._config = config
+        self._clock = around.clock
+        self._bus = around.bus
+        self._journal = BotJournal(around.store, around.bus)
+        self._marker = RunMarker(around.store)
+        self._cycles = Cycles(around.clock, around.real_clock, make_host, patient=around.patient)
+        self._cycles.wake = wake
+        self._roster = Roster(self._world(config), self._cycles)
+        self.by_key = self._roster.by_key
+        """Whose prices the bots want to hear of."""
+        self._touched: dict[Bot, None] = {}
+        self._held_back: list[StartBot | StopBot | StopAllBots] = []
+        self._next_try = 0.0
+        self._bugs: set[str] = set()
+        self._load(config)
+
+    # --- prices -------------------------------------------------------------------------------------
+
+    def on_tick(self, quote: Quote, tick: Tick, state: PriceState) -> None:
+        """Show a vetted price to the bots of its instrument."""
+        watchers = self.by_key.get(tick.key)
+        if watchers is None or self._journal.blocked:
+            return
+        effective = state.effective
+        if not self._is_true(tick, state):
+            self._on_untrue(watchers, tick, effective)
+            return
+        for bot, spot in watchers:
+            try:
+                if bot.on_price(spot, tick, quote, effective, state.session, state.gap):
+                    self._cycles.want(bot, spot)
+            except Exception as bug:  # noqa: BLE001 - told and logged; one bot stops no other
+                self._on_bug(bot, bug)
+            if bot.dirty:
+                self._touched[bot] = None
+
+    def _is_true(self, tick: Tick, state: PriceState) -> bool:
+        """Whether may be traded on the price: of this moment, real (or chosen otherwise), undisputed, and not
+        older than one that was seen."""
+        freshness = tick.freshness
+        if tick.simulated:
+            if not self._around.simulated or freshness is not Freshness.SIMULATED:
+                return False
+        elif freshness not in _LIVELY:
+            return False
+        return state.session >= 0.0 and state.effective >= state.newest and not self._around.holds(tick.key)
+
+    def _on_untrue(self, watchers: tuple[tuple[Bot, Spot], ...], tick: Tick, effective: float) -> None:
+        disputed = self._around.holds(tick.key)
+        for bot, spot in watchers:
+            if disputed:
+                spot.tradable = False
+            elif tick.simulated is not self._around.simulated:
+                bot.on_freshness(spot, Freshness.STALE)  # somebody makes up prices: the real one has died
+            else:
+                bot.on_untrue(spot, tick, effective)
+            if bot.dirty:
+                self._touched[bot] = None
+
+    def on_freshness(self, change: FreshnessChange) -> None:
+        """A price has aged."""
+        for bot, spot in self.by_key.get(change.key, ()):
+            bot.on_freshness(spot, change.freshness)
+            if bot.dirty:
+                self._touched[bot] = None
+
+    def on_conflict(self, key: str) -> None:
+        """Sources disagree about an instrument: its last price may not be traded on."""
+        for _, spot in self.by_key.get(key, ()):
+            spot.tradable = False
+
+    def on_volatility(self, key: str, volatility_pct: float | None) -> None:
+        """How volatile the instrument is by its daily closes."""
+        for bot, _ in self.by_key.get(key, ()):
+            if bot.rule is not None:
+                bot.rule.set_volatility(key, volatility_pct)
+
+    def on_history(self, key: str) -> None:
+        """Bars of the past have come for an instrument."""
+        for bot, spot in self.by_key.get(key, ()):
+            if spot.series is not None and len(spot.series.bars) < spot.series.most:
+                self._warm(bot, spot, ask=False)
+
+    # --- cycles -------------------------------------------------------------------------------------
+
+    def run_bot_strategy_cycle(self, bot_id: str) -> None:
+        """Run one cycle of the bot's strategy, for each of its instruments that has a price to trade on.
+
+        Never twice at once: what is still being answered is followed by this. Raises `InputError` for a bot
+        that does not run.
+        """
+        bot = self._bot(bot_id)
+        if not bot.running:
+            raise InputError(tr("bots.not_running", name=bot.config.name))
+        for spot in bot.spots.values():
+            if spot.tradable:
+                self._cycles.want(bot, spot)
+        self._touched[bot] = None
+
+    # --- as time goes by ----------------------------------------------------------------------------
+
+    def end_batch(self, now: float) -> None:
+        """At the monotonic time `now`, after some prices: store and publish what is due."""
+        if self._cycles.pending:
+            for bot in self._cycles.poll():
+                self._touched[bot] = None
+        if self._journal.blocked:
+            if now >= self._next_try:
+                self._write(now, [])
+            return
+        if self._touched:
+            due = [bot for bot in self._touched if bot.urgent or now - bot.stored_mono >= MARK_EVERY]
+            if due:
+                self._write(now, due)
+
+    def next_due(self) -> float:
+        """When `end_batch` has something to do, by the monotonic clock."""
+        due = self._cycles.next_due()
+        if self._journal.blocked:
+            return min(due, self._next_try)
+        if self._touched:
+            due = min(
+                due, *(-math.inf if bot.urgent else bot.stored_mono + MARK_EVERY for bot in self._touched)
+            )
+        return due
+
+    def every_second(self) -> None:
+        """Follow the exchanges' hours, ask strategies whose time has come, give a sign of life."""
+        if not self.by_key or self._journal.blocked:
+            return
+        now = self._clock.time()
+        self._follow_markets(now)
+        if not self._around.patient:
+            self._ask_by_the_clock(now)
+            self._marker.beat(now, self._around.real_clock.monotonic())
+
+    def close(self) -> None:
+        """Store what is not stored yet, note that the run ends in good order. The store stays open."""
+        self._cycles.close()
+        now = self._around.real_clock.monotonic()
+        had_bots = bool(self._roster.all())
+        for bot in self._roster.all():
+            if bot.dirty:
+                self._touched[bot] = None
+        self._write(now, list(self._touched))
+        if had_bots and not self._journal.blocked:
+            self._marker.end(self._clock.time())
+        self._journal.abandon()
+
+    # --- state --------------------------------------------------------------------------------------
+
+    def keys(self) -> tuple[str, ...]:
+        """The instruments that bots need priced, most needed first."""
+        return self._roster.keys()
+
+    def held(self) -> frozenset[str]:
+        """The instruments that bots hold."""
+        return frozenset(key for bot in self._roster.all() for key in bot.trader.account.positions)
+
+    def publish_all(self) -> None:
+        """Tell all bots as they are stored."""
+        bots = [bot for bot in self._roster.all() if bot.config.id in self._journal.states]
+        self._bus.publish(BotsLoaded(
+            tuple(self._journal.states[bot.config.id] for bot in bots), tuple(bot.config for bot in bots)
+        ))  # fmt: skip
+
+    def apply(self, config: Config) -> None:
+        """Work by another configuration of the same world."""
+        old, self._config = self._config, config
+        world = self._world(config)
+        if world != self._roster.world:
+            self._roster.set_world(world)
+        if (config.bots, config.exchange) != (old.bots, old.exchange):
+            self._reconcile()
+
+    def set_calendar(self, calendar: MarketCalendar) -> None:
+        """Judge sessions by another calendar from now on."""
+        self._around = msgspec.structs.replace(self._around, calendar=calendar)
+        self._roster.set_world(self._world(self._config))
+
+    def start_over(self) -> None:
+        """A replay begins: every bot starts with nothing, and those that ran run again."""
+        for bot in self._roster.all():
+            running = bot.running
+            bot.start_over(bot.config, bot.shape)
+            if running:
+                bot.start()
+            self._touched[bot] = None
+        self._roster.index()
+        self.end_batch(self._around.real_clock.monotonic())
+
+    # --- commands -----------------------------------------------------------------------------------
+
+    def handles(self, command: object) -> bool:
+        """Whether `command` is one of the bots'."""
+        return isinstance(command, StartBot | StopBot | StopAllBots | RunBotCycle | RequestBotHistory)
+
+    def execute(self, command: object) -> None:
+        """Carry out `command`. Raises `InputError` or `StorageError`."""
+        if isinstance(command, RequestBotHistory):
+            self._publish_history(command)
+            return
+        if self._journal.blocked:
+            if isinstance(command, HELD_BACK):
+                self._held_back.append(command)
+            raise waits_for_store()
+        if isinstance(command, StartBot):
+            self._start(command.bot_id)
+        elif isinstance(command, StopBot):
+            self._stop(self._bot(command.bot_id), flatten=command.flatten)
+        elif isinstance(command, StopAllBots):
+            for bot in self._roster.all():
+                self._stop(bot, flatten=command.flatten)
+        elif isinstance(command, RunBotCycle):
+            self.run_bot_strategy_cycle(command.bot_id)
+        self.end_batch(self._around.real_clock.monotonic())
+        if self._journal.blocked:
+            raise waits_for_store()
+
+    def _start(self, bot_id: str) -> None:
+        bot, now = self._bot(bot_id), self._clock.time()
+        if bot.retired:
+            raise InputError(tr("bots.retired", name=bot.config.name))
+        if bot.running:
+            return
+        self._roster.refresh_strategy(bot, now)
+        self._touched[bot] = None
+        if bot.shape.error:
+            raise InputError(bot.shape.error)
+        reason = bot.day_is_over()
+        if reason:
+            raise InputError(tr(f"bots.{reason}_reached", name=bot.config.name))
+        self._prepare(bot)
+        bot.start()
+
+    def _stop(self, bot: Bot, *, flatten: bool) -> None:
+        waits = bot.mode is BotStatus.STOPPED and not (flatten and bot.trader.account.positions)
+        if not waits:
+            bot.stop(self._clock.time(), flatten=flatten)
+            self._touched[bot] = None
+
+    def _publish_history(self, command: RequestBotHistory) -> None:
+        store, bot_id, since = self._around.store, command.bot_id, command.since
+        self._bus.publish(BotHistory(
+            bot_id=bot_id, trades=store.bot_trades(bot_id, since, command.limit),
+            fills=store.bot_fills(bot_id, since, command.limit), days=store.bot_days(bot_id, since),
+        ))  # fmt: skip
+
+    def _bot(self, bot_id: str) -> Bot:
+        bot = self._roster.get(bot_id)
+        if bot is None:
+            raise InputError(tr("bots.unknown", bot=bot_id))
+        return bot
+
+    # --- inside -------------------------------------------------------------------------------------
+
+    def _world(self, config: Config) -> World:
+        live, around = config.real_time, self._around
+        return World(
+            sessions=Sessions(around.calendar, round_the_clock=around.round_the_clock),
+            exchange=config.exchange, threshold_pct=live.signal_threshold_pct,
+            cooldown_sec=live.signal_cooldown_sec, noise=(live.noise_filter, live.noise_window),
+            trade_simulation=around.simulated,
+        )  # fmt: skip
+
+    def _load(self, config: Config) -> None:
+        now = self._clock.time()
+        records = self._around.store.bots()
+        bots = self._roster.load(records)
+        self._journal.states = {record.state.bot_id: record.state for record in records}
+        if bots or config.bots:
+            mark = self._marker.begin(now)
+            for bot in bots:
+                since = max(mark.since, self._journal.states[bot.config.id].updated_at)
+                if not self._around.patient:
+                    bot.recover(Blind(since, mark.crashed), now)
+                if bot.shape.error and bot.mode is not BotStatus.ERROR:
+                    bot.fail(bot.shape.error, now)
+                self._prepare(bot)
+        self._reconcile()
+
+    def _reconcile(self) -> None:
+        before = [bot.config for bot in self._roster.all()]
+        self._roster.reconcile(self._config.bots, self._clock.time(), self._prepare)
+        for bot in self._roster.all():
+            if bot.dirty:
+                self._touched[bot] = None
+        self._follow_markets(self._clock.time())
+        self._write(self._around.real_clock.monotonic(), list(self._touched))
+        if before or self._roster.all():
+            self.publish_all()
+
+    def _prepare(self, bot: Bot) -> None:
+        """Give a bot what was there before it: bars of the past, and what the signal rule remembers."""
+        for spot in bot.spots.values():
+            if spot.series is not None:
+                self._warm(bot, spot, ask=True)
+            if bot.rule is not None and (not bot.running or bot.rule.dump(spot.key) is None):
+                bot.rule.load(spot.key, self._around.signal_memory(spot.key))
+
+    def _warm(self, bot: Bot, spot: Spot, *, ask: bool) -> None:
+        series = spot.series
+        assert series is not None
+        try:
+            known = self._around.bars.known(spot.key, series.seconds, series.most + 1)
+        except StorageError as error:
+            log.warning("the bars of %s cannot be read: %s", spot.key, error)
+            return
+        if series.fill(known, self._clock.time()):
+            spot.filled = bot.dirty = True
+            self._touched[bot] = None
+        if ask and len(series.bars) < series.most:
+            self._around.bars.request(spot.key, series.seconds)
+
+    def _follow_markets(self, now: float) -> None:
+        around = self._around
+        known: dict[str, bool] = {}
+        for bot in self._roster.all():
+            is_open = around.round_the_clock
+            for exchange in {key.partition(":")[0] for key in bot.keys}:
+                if exchange not in known:
+                    known[exchange] = around.calendar.state(exchange, now).is_open
+                is_open = is_open or known[exchange]
+            bot.set_market(is_open)
+            if bot.dirty:
+                self._touched[bot] = None
+
+    def _ask_by_the_clock(self, now: float) -> None:
+        """No price comes, but the strategy wanted to be asked every so often."""
+        for bot in self._roster.all():
+            interval = bot.config.check_interval_sec
+            if interval > 0 and bot.running:
+                for spot in bot.spots.values():
+                    if spot.tradable and now - max(spot.cycle_at, spot.received) >= interval:
+                        self._cycles.want(bot, spot)
+                        spot.cycle_at = now
+                        self._touched[bot] = None
+
+    def _write(self, now: float, bots: list[Bot]) -> None:
+        """Store the steps of `bots`, after those that wait, and publish them."""
+        at = self._clock.time()
+        changes = []
+        for bot in bots:
+            self._touched.pop(bot, None)
+            if bot.dirty:
+                bot.stored_mono = now
+                changes.append(bot.take_change(at))
+        if not self._journal.write(changes):
+            self._next_try = now + RETRY_EVERY
+            return
+        if self._journal.overtaken or self._journal.broken:
+            self._read_anew()
+        if self._roster.let_go():
+            self.publish_all()
+        if self._held_back:
+            waiting, self._held_back = self._held_back, []
+            for command in waiting:
+                self._carry_out_late(command)
+
+    def _carry_out_late(self, command: StartBot | StopBot | StopAllBots) -> None:
+        try:
+            self.execute(command)
+        except (InputError, StorageError) as error:
+            self._bus.publish(Notice("warning", "engine.text", {"text": str(error)}))
+
+    def _read_anew(self) -> None:
+        """What is in the store counts: somebody else has moved bots, or a step of ours cannot be stored."""
+        broken, self._journal.broken, self._journal.overtaken = self._journal.broken, {}, False
+        self._touched.clear()
+        self._roster.clear()
+        records = self._around.store.bots()
+        self._roster.load(records)
+        self._journal.states = {record.state.bot_id: record.state for record in records}
+        now = self._clock.time()
+        for bot_id, error in broken.items():
+            bot = self._roster.get(bot_id)
+            if bot is not None:
+                bot.fail(tr("engine.internal", error=error), now)
+        self._reconcile()
+
+    def _on_bug(self, bot: Bot, bug: Exception) -> None:
+        """A bug of ours with one bot: it rests in error, the others go on."""
+        error = f"{type(bug).__name__}: {bug}"
+        if f"{bot.config.id} {error}" not in self._bugs:
+            self._bugs.add(f"{bot.config.id} {error}")
+            log.error("the bot %s failed", bot.config.id, exc_info=bug)
+            self._bus.publish(Notice("error", "engine.internal", {"error": error}))
+        if bot.mode is not BotStatus.ERROR:
+            bot.fail(tr("engine.internal", error=error), self._clock.time())

@@ -1,0 +1,142 @@
+"""All bots that there are: read from the store, matched with the configuration, found by instrument."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+
+from core.bots.bot import Bot
+from core.bots.cycles import Cycles, shape_of
+from core.bots.model import BotRecord
+from core.bots.setting import World
+from core.bots.spot import Spot
+from core.config import BotConfig
+
+log = logging.getLogger(__name__)
+
+Watchers = tuple[tuple[Bot, Spot], ...]
+
+
+class Roster:
+    """The bots by id and by instrument. Those that were removed while flat only sleep: should one come back,
+    its numbers go on. Belongs to the engine's thread."""
+
+    def __init__(self, world: World, cycles: Cycles) -> None:
+        self.world = world
+        self._cycles = cycles
+        self._bots: dict[str, Bot] = {}
+        self._asleep: dict[str, BotRecord] = {}
+        self._order: tuple[str, ...] = ()
+        self.by_key: dict[str, Watchers] = {}
+        """Who has to hear of an instrument's price; the dictionary is always the same one."""
+
+    def load(self, records: Iterable[BotRecord]) -> list[Bot]:
+        """Take in what was stored; the bots that are awake."""
+        for record in records:
+            if record.retired and not record.state.positions and not record.orders:
+                self._asleep[record.state.bot_id] = record
+            else:
+                self._employ(record.config, record)
+        self._index()
+        return list(self._bots.values())
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for bot_id in self._bots:
+            self._cycles.dismiss(bot_id)
+        self._bots, self._asleep = {}, {}
+        self._index()
+
+    def reconcile(self, configs: Sequence[BotConfig], now: float, prepare: Callable[[Bot], None]) -> None:
+        """Make the bots those of the configuration. A removed one that holds something stays, retired.
+
+        `prepare` is called with each bot that is new or works by another configuration.
+        """
+        self._order = tuple(config.id for config in configs)
+        for config in configs:
+            bot = self._bots.get(config.id)
+            if bot is None:
+                bot = self._hire(config, now)
+                prepare(bot)
+            elif bot.retired or bot.config != config:
+                strategy, shape = shape_of(config)
+                bot.reconfigure(config, shape, now)
+                self._cycles.employ(bot, strategy)
+                prepare(bot)
+        for bot_id, bot in self._bots.items():
+            if bot_id not in self._order and not bot.retired:
+                bot.retire(now)
+        self._index()
+
+    def set_world(self, world: World) -> None:
+        """Other figures of the signal rule, or another calendar."""
+        self.world = world
+        for bot in self._bots.values():
+            bot.set_world(world)
+
+    def refresh_strategy(self, bot: Bot, now: float) -> None:
+        """Look the bot's strategy up again: its file may have been corrected."""
+        strategy, shape = shape_of(bot.config)
+        if shape != bot.shape:
+            bot.reconfigure(bot.config, shape, now)
+        self._cycles.employ(bot, strategy)
+
+    def let_go(self) -> bool:
+        """Put the retired bots that have become flat to sleep; whether there were any."""
+        gone = [bot_id for bot_id, bot in self._bots.items() if bot.retired and bot.flat and not bot.dirty]
+        for bot_id in gone:
+            bot = self._bots.pop(bot_id)
+            self._cycles.dismiss(bot_id)
+            self._asleep[bot_id] = BotRecord(
+                config=bot.config, state=bot.state(0.0), cash=bot.trader.account.cash, retired=True,
+                memory={"ids": dict(bot.numbers)},
+            )  # fmt: skip
+        if gone:
+            self._index()
+        return bool(gone)
+
+    def get(self, bot_id: str) -> Bot | None:
+        """The bot, unless there is none or it sleeps."""
+        return self._bots.get(bot_id)
+
+    def all(self) -> list[Bot]:
+        """All that are awake: in the order of the configuration, then the retired ones."""
+        first = [self._bots[bot_id] for bot_id in self._order if bot_id in self._bots]
+        return first + [bot for bot_id, bot in self._bots.items() if bot_id not in self._order]
+
+    def keys(self) -> tuple[str, ...]:
+        """The instruments that bots need priced, most needed first: those held, then those of bots that
+        trade, then the others."""
+        bots = self.all()
+        held = [key for bot in bots for key in bot.trader.account.positions]
+        traded = [key for bot in bots if bot.running for key in bot.spots]
+        return tuple(dict.fromkeys((*held, *traded, *(key for bot in bots for key in bot.spots))))
+
+    def _hire(self, config: BotConfig, now: float) -> Bot:
+        record = self._asleep.pop(config.id, None)
+        bot = self._employ(config, record)
+        if record is not None:
+            bot.start_over(config, bot.shape)
+        if bot.shape.error:
+            bot.fail(bot.shape.error, now)
+        elif config.autostart:
+            bot.start()
+        return bot
+
+    def _employ(self, config: BotConfig, record: BotRecord | None) -> Bot:
+        strategy, shape = shape_of(config)
+        bot = self._bots[config.id] = Bot(config, shape, self.world, record)
+        self._cycles.employ(bot, strategy)
+        return bot
+
+    def _index(self) -> None:
+        found: dict[str, list[tuple[Bot, Spot]]] = {}
+        for bot in self._bots.values():
+            for key, spot in bot.spots.items():
+                found.setdefault(key, []).append((bot, spot))
+        self.by_key.clear()
+        self.by_key.update((key, tuple(watchers)) for key, watchers in found.items())
+
+    def index(self) -> None:
+        """Find the bots by instrument anew, after one's instruments have changed."""
+        self._index()

@@ -180,6 +180,6 @@ def test_the_streams_are_bounded(tape: Tape) -> None:
 
 
 def test_an_entry_that_cannot_be_read_is_told(tape: Tape) -> None:
-    tape.client.xadd(tape.names.tape("e1", ASELS.key), {"b": 0, "d": b"{}"}, id="7-0")
+    tape.client.xadd(tape.names.tape("e1", ASELS.key), {"b": 0, "d": b"?"}, id="7-0")
     with pytest.raises(ValueError, match="cannot be read"):
         tape.read()

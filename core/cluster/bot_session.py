@@ -1,23 +1,22 @@
 """One bot at work in a worker: a desk of its own, fed from the tape.
 
-It is the engine's own `BotDesk` with a single bot, on a clock that shows what the engine's showed. What a desk
-keeps in memory only, between two prices, is stored with the bot's steps, so the next worker goes on as if it
-had been one long run.
+It is the engine's own `BotDesk` with a single bot, on a clock that shows what the engine's showed. What a
+desk keeps in memory only, between two prices, is stored with the bot's steps, so the next worker goes on as
+if it had been one long run.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import msgspec
 from msgspec.structs import replace
 
-from core.bots.desk import BotDesk, Surroundings
 from core.bots.bot import Bot
-from core.bots.model import BotAlert, BotChange, BotFill, BotRecord, BotState, BotTrade
+from core.bots.desk import BotDesk, Surroundings
+from core.bots.model import BotChange, BotRecord, BotState
 from core.bots.setting import Blind
 from core.clock import SystemClock
 from core.cluster.entries import CLOCK, Aged, Disputed, Looked, Priced, Told, Volatile, topic_of
@@ -170,7 +169,7 @@ class BotSession:
         around = Surroundings(
             store=cast("Any", self._store), clock=self._clock, real_clock=SystemClock(), bus=EventBus(),
             calendar=calendar, bars=cast("Any", self._bars), holds=lambda _key: self._disputed,
-            signal_memory=lambda key: self._rules.get(key), patient=True,
+            signal_memory=self._rules.get, patient=True,
         )  # fmt: skip
         self._desk = BotDesk(self._settings, around)
 
@@ -259,14 +258,3 @@ class BotSession:
             if spot is not None:
                 spot.tradable, spot.freshness = bool(tradable), Freshness(freshness)
         bot.trader.blind = {key: Blind(*blind) for key, blind in known.get("blind", {}).items()}
-
-
-def steps_of(
-    changes: Sequence[BotChange],
-) -> tuple[tuple[BotFill, ...], tuple[BotTrade, ...], tuple[BotAlert, ...]]:
-    """All fills, trades and alerts of some steps."""
-    return (
-        tuple(fill for change in changes for fill in change.fills),
-        tuple(trade for change in changes for trade in change.trades),
-        tuple(alert for change in changes for alert in change.alerts),
-    )

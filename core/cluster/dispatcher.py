@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 ASK_AGAIN = 0.05
 """Seconds until a bot whose cycle still runs is asked for again."""
+SPACING = 0.2
+"""Seconds between two cycles of a bot that nobody but the prices asks for."""
 LOOK = 1.0
 """Seconds between two looks at whether workers live."""
 LONGEST_WAIT = 10.0
@@ -49,6 +51,8 @@ class Dispatcher:
         self.tape = TapeWriter(self._names, engine_id)
         self._changed = threading.Condition()
         self._limits: dict[str, float] = {}
+        self._sent: dict[str, float] = {}
+        self._repeats = 0
         self._wanted: dict[str, float] = {}
         self._begun = False
         self._stopping = False
@@ -75,6 +79,8 @@ class Dispatcher:
 
     def tell(self, bot_id: str, entry: Entry, at: float) -> None:
         """Write something for one bot."""
+        with self._changed:
+            self._sent.pop(bot_id, None)
         self.add(topic_of(bot_id), entry, at, (bot_id,))
 
     def want(self, bot_ids: Iterable[str]) -> None:
@@ -138,9 +144,16 @@ class Dispatcher:
             stopping = self._stopping
         self.tape.write(client)
         self._tell_lost()
+        if self.tape.repeats != self._repeats:  # with the tape Redis lost the cycles that waited
+            self._repeats = self.tape.repeats
+            self.want(self._limits)
+        due = time.monotonic() - SPACING
         with self._changed:
             # Only now: whoever is marked below finds all that was written above.
-            wanted = [(bot_id, self._limits.get(bot_id, 1.0)) for bot_id in self._wanted]
+            wanted = [
+                (bot_id, self._limits.get(bot_id, 1.0)) for bot_id in self._wanted
+                if self._sent.get(bot_id, 0.0) <= due
+            ]  # fmt: skip
         self._hand_out(client, wanted)
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + LOOK
@@ -160,6 +173,7 @@ class Dispatcher:
         for place, bot_id in enumerate(marked):
             with self._changed:
                 since = self._wanted.pop(bot_id, None)
+                self._sent[bot_id] = time.monotonic()
             try:
                 self._send(bot_id, limits[bot_id])
             except BaseException:

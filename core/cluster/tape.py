@@ -29,8 +29,8 @@ MOST_KEPT = 2000
 MOST_AT_ONCE = 500
 
 
-_encode = msgspec.json.Encoder(decimal_format="string").encode
-_decode = msgspec.json.Decoder(Stamped).decode
+_encode = msgspec.msgpack.Encoder().encode  # unlike JSON it has infinity, which prices use
+_decode = msgspec.msgpack.Decoder(Stamped).decode
 
 
 class Item(NamedTuple):
@@ -65,6 +65,8 @@ class TapeWriter:
         self._waiting: deque[tuple[str, int, int, Stamped]] = deque()
         self._kept: dict[str, deque[_Line]] = {}
         self._nonce = f"{now():.6f}"
+        self.repeats = 0
+        """How often everything that is kept was written anew, for Redis had lost it."""
         self.lost = 0
         """Entries that were dropped because Redis was away for too long."""
 
@@ -116,6 +118,7 @@ class TapeWriter:
                 return written
 
     def _repeat(self, client: Any) -> None:
+        self.repeats += 1
         kept = sorted((line for lines in self._kept.values() for line in lines), key=lambda line: line.number)
         for at in range(0, len(kept) or 1, MOST_AT_ONCE):
             self._send(client, kept[at : at + MOST_AT_ONCE], force=True)

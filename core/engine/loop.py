@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.bots.desk import BotDesk
+from core.bots.remote import AnswerLater, BotsMoved
 from core.clock import Clock
 from core.commands import (
     ApplyConfig,
@@ -26,7 +28,7 @@ from core.commands import (
     WatchBars,
 )
 from core.config import Config
-from core.engine.engine import Engine, StoreFactory, replays
+from core.engine.engine import Engine, RemoteDeskFactory, StoreFactory, replays
 from core.engine.inbox import Inbox
 from core.engine.ledger import Ledger
 from core.errors import SwingHunterError, UserError, WorldError
@@ -62,10 +64,11 @@ class EngineLoop:
         self, config: Config, open_store: StoreFactory, clock: Clock, *, bus: EventBus | None = None,
         budgets: BudgetRegistry = PROCESS_BUDGETS, create_source: SourceFactory = create_source,
         create_push: PushFactory | None = None, recordings: Path | None = None, routes: Routes | None = None,
+        remote: RemoteDeskFactory | None = None,
     ) -> None:  # fmt: skip
         """Push sources come from `create_push`; without one they are the registry's, unless `create_source`
         is not the registry's either: then there are none. `recordings` is the folder of the recordings,
-        without which nothing is recorded; `routes` are as in `Engine`."""
+        without which nothing is recorded; `routes` and `remote` are as in `Engine`."""
         self.bus = bus or EventBus()
         self.inbox = Inbox()
         self._config = config
@@ -74,6 +77,7 @@ class EngineLoop:
         self._engine_clock = replay_clock(clock)
         self._recordings = recordings
         self._routes = routes
+        self._remote = remote
         self._recorder: Recorder | None = None
         self._on_quote: Callable[[Quote], None] = lambda quote: None
         self._budgets = budgets
@@ -125,7 +129,9 @@ class EngineLoop:
 
     def open(self) -> None:
         """Open the store and load the state. Raises `StorageError` when the store cannot be opened."""
-        self._engine = Engine(self._config, self._open_store, self._engine_clock, self.bus, self._routes)
+        self._engine = Engine(
+            self._config, self._open_store, self._engine_clock, self.bus, self._routes, self._remote
+        )
         self._ledger = Ledger(self._engine)
         self._live = LiveFeed(
             self.inbox, self._clock, self._budgets, self._create_source, auto_order,
@@ -237,6 +243,8 @@ class EngineLoop:
             self.engine.on_source_lost(message.source)
         elif isinstance(message, BarHistory | HistoryFailed):
             self._on_history(message)
+        elif isinstance(message, BotsMoved):
+            self._on_moved(message)
         elif isinstance(message, InstrumentUnknown):
             self.bus.publish(message)
             self.bus.publish(Notice("warning", "engine.unknown_symbol", {"key": message.key}))
@@ -245,6 +253,8 @@ class EngineLoop:
         error = ""
         try:
             self._execute(command)
+        except AnswerLater:
+            return
         except (UserError, WorldError) as problem:
             error = str(problem)
             log.warning("%s was not carried out: %s", type(command).__name__, problem)
@@ -253,6 +263,17 @@ class EngineLoop:
             log.exception("%s failed", type(command).__name__)
             self.bus.publish(Notice("error", "engine.internal", {"error": error}))
         self.bus.publish(CommandResult(command_id=command.id, error=error))
+
+    def _on_moved(self, moved: BotsMoved) -> None:
+        """Bots that run in workers have made steps."""
+        bots = self.engine.bots
+        if not isinstance(bots, BotDesk):
+            before = bots.keys()
+            bots.on_moved(moved)
+            for command_id, error in moved.results:
+                self.bus.publish(CommandResult(command_id=command_id, error=error))
+            if bots.keys() != before and self._feed is not None:
+                self._feed.watch(self.engine.priced())
 
     def _prefer(self) -> None:
         """Ask first for what is held and for what is on the screen."""

@@ -34,6 +34,7 @@ _PATTERNS = (
     (re.compile(r"(?i)(/bot)\d+:[\w-]+"), rf"\g<1>{MASK}"),
     (re.compile(r"\b(?:bot)?\d{6,}:[\w-]{30,}"), MASK),
     (re.compile(r"(\b[a-z][a-z0-9+]*://[^\s:/@]*):[^\s/]+@"), rf"\g<1>:{MASK}@"),
+    (re.compile(r"\bswing_[\w-]{20,}"), MASK),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}"), rf"\g<1> {MASK}"),
     (re.compile(rf"(?i)({_NAME}[\"']?\s*[=:]\s*)([\"'])(?:(?!\2).)+\2"), rf"\g<1>\g<2>{MASK}\g<2>"),
     (re.compile(rf"(?i)({_NAME}=)[^\s\"'&,;)}}\]]+"), rf"\g<1>{MASK}"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.bots.model import BotState
@@ -82,6 +82,7 @@ class Channel:
         self._ring: deque[Event] = deque(maxlen=RING)
         self._snapshot: tuple[object, bytes] = (None, b"")
         """The bots' part of a snapshot, and of what it was made."""
+        self._engines: tuple[int, tuple[str, ...]] = (-1, ())
 
     # --- what the engines report --------------------------------------------------------------------
 
@@ -181,9 +182,14 @@ class Channel:
         data = b'{"bots":[%s],"engines":%s}' % (self._snapshot[1], engines)
         return frame("snapshot", self.last_id, data, retry=True)
 
-    def engines(self, bot_id: str | None) -> Iterable[str]:
+    def engines(self, bot_id: str | None = None) -> tuple[str, ...]:
         """The engines that run this user's bots, or one of them."""
-        return dict.fromkeys(bot.engine for name, bot in self.bots.items() if bot_id in (None, name))
+        if bot_id is not None:
+            return (self.bots[bot_id].engine,) if bot_id in self.bots else ()
+        if self._engines[0] != self.revision:
+            names = tuple(dict.fromkeys(bot.engine for bot in self.bots.values()))
+            self._engines = (self.revision, names)
+        return self._engines[1]
 
 
 def _sent_json(bot: Bot) -> bytes:

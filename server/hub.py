@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from core.bots.model import BotState
 from server.channel import Bot, Channel
@@ -21,6 +21,7 @@ ALIVE_SECONDS = 5.0
 """An engine that was silent for longer no longer vouches for its bots."""
 _MOST_BEATS = 50
 _BREATH = 0.004
+_AGES_SECONDS = 0.05
 
 
 class TooManyStreamsError(Exception):
@@ -41,7 +42,7 @@ class Hub:
         """When an engine last showed that it lives, by the loop's clock."""
         self._beats: OrderedDict[Stream, float] = OrderedDict()
         self._beating: asyncio.TimerHandle | None = None
-        self.on_report: Callable[[], None] = lambda: None
+        self._ages: dict[tuple[str, ...], tuple[float, bytes]] = {}
 
     # --- what the bus reports -----------------------------------------------------------------------
 
@@ -100,13 +101,17 @@ class Hub:
         channel = self._channels.get(user)
         return None if channel is None else channel.bots.get(bot_id)
 
-    def ages(self, engines: Iterable[str]) -> dict[str, float | None]:
-        """For how many seconds each engine has been silent; None for one that was never heard."""
+    def ages(self, engines: tuple[str, ...]) -> bytes:
+        """For how many seconds each engine has been silent, as JSON; null for one that was never heard.
+
+        Made once for all who ask within a twentieth of a second.
+        """
         now = self._now()
-        return {
-            engine: round(max(0.0, now - self._heard[engine]), 1) if engine in self._heard else None
-            for engine in engines
-        }
+        made = self._ages.get(engines)
+        if made is None or now - made[0] > _AGES_SECONDS:
+            ages = {name: _age(now, self._heard.get(name)) for name in engines}
+            made = self._ages[engines] = (now, encode(ages))
+        return made[1]
 
     def alive(self, engine: str) -> bool:
         """Whether the engine showed a sign of life lately."""
@@ -152,10 +157,6 @@ class Hub:
         if not channel.streams and not channel.bots and self._channels.get(channel.owner) is channel:
             del self._channels[channel.owner]
 
-    def engines_json(self, stream: Stream) -> bytes:
-        """The ages of the engines behind a stream's bots."""
-        return encode(self.ages(stream.channel.engines(stream.bot_id)))
-
     def end_streams(self, is_valid: Callable[[str, str], bool]) -> None:
         """End the streams whose user and credential are no longer valid."""
         for stream in list(self._beats):
@@ -189,3 +190,7 @@ class Hub:
             stream.beat()
         if self._beats and not self.closed:
             self._beat_later()
+
+
+def _age(now: float, heard: float | None) -> float | None:
+    return None if heard is None else round(max(0.0, now - heard), 1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from server.frames import frame
@@ -19,6 +18,10 @@ HEADERS = (
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
 )
+
+
+DIRECT_SEND = "swing_hunter.send"
+"""Where a request's scope holds the server's own `send`."""
 
 
 class Stream:
@@ -83,7 +86,7 @@ class Stream:
         channel = self.channel
         if self._cursor is None or self._epoch != channel.epoch or not channel.reaches(self._cursor):
             self._cursor, self._epoch, self._beat = channel.seq, channel.epoch, False
-            return channel.snapshot(self.bot_id, self.hub.engines_json(self))
+            return channel.snapshot(self.bot_id, self.hub.ages(channel.engines(self.bot_id)))
         if self._cursor != channel.seq:
             parts = b"".join(channel.since(self._cursor, self.bot_id))
             self._cursor = channel.seq
@@ -91,7 +94,8 @@ class Stream:
                 return parts
         if self._beat:
             self._beat = False
-            return frame("beat", channel.last_id, b'{"engines":%s}' % self.hub.engines_json(self))
+            ages = self.hub.ages(channel.engines(self.bot_id))
+            return frame("beat", channel.last_id, b'{"engines":%s}' % ages)
         return b""
 
     @property
@@ -108,33 +112,26 @@ class Stream:
             self._waiter = None
 
 
-class StreamResponse(Response):
-    """Sends one stream until it ends or its client is gone.
+async def serve_stream(
+    hub: Hub, wish: tuple[str, str | None, str, str], scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Answer with a stream (see `Hub.subscribe` for the wish) until it ends or its client is gone.
 
-    The slot is claimed here and not before, where it is sure to be given back. Bare ASGI, in one task and a
-    small second one that listens for the client's end.
+    The slot is claimed here, where it is sure to be given back. Bare ASGI, in one task and a small second one
+    that listens for the client's end. Raises `TooManyStreamsError` before anything is sent.
     """
-
-    def __init__(self, hub: Hub, user: str, bot_id: str | None, last_event_id: str, credential: str) -> None:
-        self.status_code = 200
-        self.background = None
-        self.body = b""
-        self.raw_headers = list(HEADERS)
-        self._hub = hub
-        self._wish = (user, bot_id, last_event_id, credential)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See `starlette.responses.Response`. Raises `TooManyStreamsError` before anything is sent."""
-        stream = self._hub.subscribe(*self._wish)
-        watcher = asyncio.create_task(_watch(stream, receive))
-        try:
-            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await _feed(stream, send)
-            if not stream.gone:
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
-        finally:
-            self._hub.unsubscribe(stream)
-            watcher.cancel()
+    stream = hub.subscribe(*wish)
+    watcher = asyncio.create_task(_watch(stream, receive))
+    try:
+        await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
+        # Every layer on the way out would cost each event a little, and has nothing to say any more.
+        direct: Send = scope.get(DIRECT_SEND, send)
+        await _feed(stream, direct)
+        if not stream.gone:
+            await direct({"type": "http.response.body", "body": b"", "more_body": False})
+    finally:
+        hub.unsubscribe(stream)
+        watcher.cancel()
 
 
 async def _feed(stream: Stream, send: Send) -> None:

@@ -92,6 +92,9 @@ class EngineLoop:
         self._replay = ReplayFeed(self.inbox, self._engine_clock, recordings, open_store)
         self._ledger: Ledger | None = None
         self._bugs: set[object] = set()
+        self.alive_at = float("-inf")
+        """When the loop last did something (`clock.monotonic`): at least every second while it lives. Any
+        thread may read it."""
 
     @property
     def engine(self) -> Engine:
@@ -174,6 +177,7 @@ class EngineLoop:
                 self._take(quote)
         self._guarded(lambda _: engine.end_batch(), None)
         feed.tick()
+        self.alive_at = self._clock.monotonic()
 
     def _take(self, quote: Quote) -> None:
         try:

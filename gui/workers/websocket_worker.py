@@ -37,6 +37,7 @@ from core.config_file import parse_config
 from core.engine.engine import StoreFactory
 from core.engine.loop import LONGEST_WAIT, EngineLoop
 from core.errors import SwingHunterError
+from core.events import EventBus
 from core.feed.budget import PROCESS_BUDGETS, BudgetRegistry
 from core.feed.live_feed import SourceFactory
 from core.feed.messages import InstrumentUnknown
@@ -151,6 +152,16 @@ class WebSocketWorker(QThread):
     def post(self, command: Command) -> int:
         """Queue a command for the engine; its id comes back in a `CommandResult`."""
         return self._loop.post(command)
+
+    @property
+    def bus(self) -> EventBus:
+        """The bus of the engine's events; its subscribers are called in the engine's thread."""
+        return self._loop.bus
+
+    @property
+    def alive_at(self) -> float:
+        """When the engine's thread last did something, by the monotonic clock."""
+        return self._loop.alive_at
 
     def start_feed(self) -> None:
         """Start the live feed; returns at once."""

@@ -35,10 +35,12 @@ class EngineRun:
     """
 
     def __init__(self, session: Session, stop: threading.Event) -> None:
+        self.demo = session.demo
         self.clock = ReplayClock(SystemClock())
         self.loop = EngineLoop(
-            session.config, session.open_store, self.clock, recordings=session.data_dir / RECORDINGS
-        )
+            session.config, session.open_store, self.clock, recordings=session.data_dir / RECORDINGS,
+            data_dir=None if session.demo else session.data_dir,
+        )  # fmt: skip
         self.notifier = Notifier(session.config, demo=session.demo, on_delivery=self._record)
         self.instruments = resolve_instruments(session.config)
         self._limit = session.config.real_time.max_live_symbols

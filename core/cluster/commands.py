@@ -80,6 +80,10 @@ class CommandReceiver:
         """Begin to take commands."""
         self._thread.start()
 
+    def ask_to_stop(self) -> None:
+        """Take no more commands; returns at once."""
+        self._stop.set()
+
     def stop(self) -> None:
         """End, in little more than a second whatever Redis does. Idempotent."""
         self._stop.set()

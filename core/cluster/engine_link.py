@@ -63,12 +63,13 @@ class EngineLink:
         self._post(RequestSnapshot())
 
     def close(self) -> None:
-        """Take no more commands, send what waits, take leave. Idempotent."""
-        self._receiver.stop()
+        """Send what waits, take leave, take no more commands. Idempotent."""
         for unsubscribe in self._unsubscribe:
             unsubscribe()
         self._unsubscribe = []
+        self._receiver.ask_to_stop()
         self.publisher.stop()
+        self._receiver.stop()
 
     # --- in the receiver's thread ---------------------------------------------------------------------
 

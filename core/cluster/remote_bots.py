@@ -44,8 +44,8 @@ class RemoteBots:
 
     def stop(self) -> None:
         """Take what waits to Redis and end. Idempotent."""
-        self.dispatcher.stop()
         self._listener.stop()
+        self.dispatcher.stop()
 
     # --- in the listener's thread ---------------------------------------------------------------------
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from core.bots.model import BotAlert
 from core.clock import SystemClock
-from core.commands import RecordDelivery, SetInstruments, StartFeed
+from core.commands import AcceptMessage, OutboxDue, RecordDelivery, SetInstruments, StartFeed
 from core.config_file import resolve_instruments
 from core.engine.loop import EngineLoop
 from core.errors import AlreadyRunningError, SwingHunterError
@@ -17,7 +18,9 @@ from core.i18n import tr
 from core.instance_lock import InstanceLock
 from core.log_setup import setup_logging
 from core.model import Delivery, Notice, Signal
+from core.notifications.message import Message
 from core.notifications.notifier import Notifier
+from core.notifications.routes import Routes
 from core.replay.clock import ReplayClock
 from core.session import RECORDINGS, Session
 from core.signal_text import reason
@@ -37,11 +40,14 @@ class EngineRun:
     def __init__(self, session: Session, stop: threading.Event) -> None:
         self.demo = session.demo
         self.clock = ReplayClock(SystemClock())
+        routes = Routes(session.config, ("telegram", "email"), demo=session.demo)
         self.loop = EngineLoop(
             session.config, session.open_store, self.clock, recordings=session.data_dir / RECORDINGS,
-            data_dir=None if session.demo else session.data_dir,
+            routes=routes, data_dir=None if session.demo else session.data_dir,
         )  # fmt: skip
-        self.notifier = Notifier(session.config, demo=session.demo, on_delivery=self._record)
+        self.notifier = Notifier(
+            session.config, demo=session.demo, on_delivery=self._record, on_accept=self._accept
+        )
         self.instruments = resolve_instruments(session.config)
         self._limit = session.config.real_time.max_live_symbols
         self._stop = stop
@@ -64,8 +70,8 @@ class EngineRun:
 
     def finish(self) -> None:
         """End everything, the notifications last. Raises what the engine failed with."""
+        self.notifier.stop()  # its last words are stored
         ended = self.end()
-        self.notifier.stop()
         if not ended:
             log.error("the engine's thread did not end within %g s", JOIN_SECONDS)
         if self._failure:
@@ -94,10 +100,15 @@ class EngineRun:
     def _record(self, delivery: Delivery) -> None:
         self.loop.post(RecordDelivery(delivery=delivery))
 
+    def _accept(self, message: Message, channels: Sequence[str]) -> None:
+        self.loop.post(AcceptMessage(message=message, channels=tuple(channels)))
+
     def _subscribe(self) -> None:
         bus, notifier = self.loop.bus, self.notifier
         bus.subscribe(Signal, lambda event: notifier.send_signal(event.payload(reason(event))))
         bus.subscribe(Notice, lambda event: alert_error(event, notifier))
+        bus.subscribe(BotAlert, notifier.send_bot_alert)
+        bus.subscribe(OutboxDue, lambda event: notifier.resend(event.lines))
 
 
 def alert_error(notice: Notice, notifier: Notifier) -> None:

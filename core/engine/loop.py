@@ -33,11 +33,11 @@ from core.engine.inbox import Inbox
 from core.engine.ledger import Ledger
 from core.errors import InputError, SwingHunterError, UserError, WorldError
 from core.events import EventBus
-from core.i18n import tr
 from core.feed.budget import PROCESS_BUDGETS, BudgetRegistry
 from core.feed.history import BarHistory, HistoryFailed
 from core.feed.live_feed import LiveFeed, PushFactory, SourceFactory
 from core.feed.messages import InstrumentUnknown, SourceLost
+from core.i18n import tr
 from core.model import FeedStatus, Instrument, Notice, Quote
 from core.notifications.routes import Routes
 from core.replay.clock import real_clock, replay_clock
@@ -408,9 +408,7 @@ class EngineLoop:
         from core.cluster.engine_link import engine_id_of
         from core.cluster.engine_side import EngineSide
 
-        self._cluster = EngineSide(
-            url, engine_id_of(self._data_dir), self.bus, self.inbox.put, remote=remote
-        )
+        self._cluster = EngineSide(url, engine_id_of(self._data_dir), self.bus, self.inbox.put, remote=remote)
         self._cluster.open()
 
     def _remote_desk(self, config: Config, around: Surroundings) -> RemoteDesk:

@@ -26,6 +26,7 @@ from core.commands import (
     CommandResult,
     History,
     InstrumentsChanged,
+    OutboxDue,
     PositionsChanged,
     SetInstruments,
     StartFeed,
@@ -54,6 +55,7 @@ from core.model import (
     SourceConflict,
     Tick,
 )
+from core.notifications.routes import Routes
 from core.replay.clock import real_clock, replay_clock
 from core.signal_text import reason
 from core.sources.registry import create_source
@@ -70,7 +72,7 @@ LAST_WORD = 0.25
 FORWARDED = (
     Signal, PortfolioSnapshot, FeedStatus, Notice, PositionsChanged, TradesChanged, History, CommandResult,
     InstrumentsChanged, InstrumentUnknown, BarsLoaded, BarUpdated,
-    SourceConflict, BotsLoaded, BotTrade, BotFill, BotAlert, BotHistory,
+    SourceConflict, BotsLoaded, BotTrade, BotFill, BotAlert, BotHistory, OutboxDue,
 )  # fmt: skip
 """Events that reach the window one by one through `core_event`."""
 
@@ -125,6 +127,8 @@ class WebSocketWorker(QThread):
         source_factory: SourceFactory = create_source,
         budgets: BudgetRegistry = PROCESS_BUDGETS,
         recordings: Path | None = None,
+        routes: Routes | None = None,
+        data_dir: Path | None = None,
     ) -> None:
         super().__init__()
         self._config = _as_config(config)
@@ -134,7 +138,7 @@ class WebSocketWorker(QThread):
         self._autostart = autostart
         self._loop = EngineLoop(
             self._config, open_store, clock, create_source=source_factory, budgets=budgets,
-            recordings=recordings,
+            recordings=recordings, routes=routes, data_dir=data_dir,
         )  # fmt: skip
         self._ended: threading.Event | None = None
         """Set when the last `run` that has begun ends."""

@@ -318,6 +318,7 @@ def check_setup(_patient: Patient) -> Finding:
 def all_checks(config: Config) -> list[Check]:
     """The checks in the report's order."""
     from cli.doctor_bots import check_strategies
+    from cli.doctor_cluster import check_redis
 
     return [
         Check("versions", check_versions),
@@ -328,6 +329,7 @@ def all_checks(config: Config) -> list[Check]:
         Check("calendars", check_calendars),
         Check("clock", check_clock),
         Check("strategies", check_strategies),
+        Check("redis", check_redis),
         *source_checks(config),
         Check("telegram", check_telegram),
         Check("email", check_email),

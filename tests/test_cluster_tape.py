@@ -45,9 +45,10 @@ class Tape:
     def read(self, after: int = 0, topics: tuple[str, ...] = TOPICS, most: int = 500) -> list[Any]:
         found, more = [], True
         while more:
-            items, more = read_tape(self.client, self.names, "e1", topics, after, most)
+            items, more, last = read_tape(self.client, self.names, "e1", topics, after, most)
             found += items
             after = items[-1].number if items else after
+        assert last >= after
         return found
 
 

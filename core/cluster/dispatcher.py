@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 ASK_AGAIN = 0.05
 """Seconds until a bot whose cycle still runs is asked for again."""
+QUEUED_SECONDS = 60.0
+"""For so long a cycle counts as waiting that no worker has begun; then it is put into the queue anew."""
 SPACING = 0.2
 """Seconds between two cycles of a bot that nobody but the prices asks for."""
 LOOK = 1.0
@@ -39,6 +41,7 @@ class Dispatcher:
     def __init__(
         self, url: str, engine_id: str, send: Send, *, timings: Timings | None = None,
         on_serving: Callable[[bool], None] = lambda serving: None,
+        lock_for: Callable[[float], float] = lock_seconds,
     ) -> None:  # fmt: skip
         """`send(bot_id, time_limit_sec)` puts a cycle into the queue. `on_serving` is told, from the thread,
         whether anybody works for the bots."""
@@ -48,10 +51,15 @@ class Dispatcher:
         self._timings = timings or Timings()
         self._names = Names.of(url)
         self._on_serving = on_serving
+        self._lock_for = lock_for
         self.tape = TapeWriter(self._names, engine_id)
         self._changed = threading.Condition()
         self._limits: dict[str, float] = {}
         self._sent: dict[str, float] = {}
+        self._last: dict[str, int] = {}
+        """The number of the last entry that concerns a bot."""
+        self._check_at: dict[str, float] = {}
+        """When to see whether a bot's last cycle was done, or a worker has died over it."""
         self._repeats = 0
         self._wanted: dict[str, float] = {}
         self._begun = False
@@ -74,7 +82,10 @@ class Dispatcher:
 
     def add(self, topic: str, entry: Entry, at: float, bot_ids: Iterable[str]) -> None:
         """Write an entry of the time `at`, and have these bots take it in."""
-        self.tape.add(topic, entry, at)
+        number = self.tape.add(topic, entry, at)
+        bot_ids = tuple(bot_ids)
+        with self._changed:
+            self._last.update(dict.fromkeys(bot_ids, number))
         self.want(bot_ids)
 
     def tell(self, bot_id: str, entry: Entry, at: float) -> None:
@@ -147,6 +158,7 @@ class Dispatcher:
         if self.tape.repeats != self._repeats:  # with the tape Redis lost the cycles that waited
             self._repeats = self.tape.repeats
             self.want(self._limits)
+        self._check(client)
         due = time.monotonic() - SPACING
         with self._changed:
             # Only now: whoever is marked below finds all that was written above.
@@ -164,16 +176,16 @@ class Dispatcher:
         if not wanted:
             return
         limits = dict(wanted)
-        times = [(bot_id, 2 * lock_seconds(limit)) for bot_id, limit in wanted]
-        marked = mark_queued(client, self._names, times)
+        marked = mark_queued(client, self._names, [(bot_id, QUEUED_SECONDS) for bot_id, _ in wanted])
         if not marked:
             return
-        homes = dict.fromkeys(marked, self._engine_id)
+        homes = {bot_id: f"{limits[bot_id]} {self._engine_id}" for bot_id in marked}
         client.hset(self._names.homes, mapping=homes)
         for place, bot_id in enumerate(marked):
             with self._changed:
                 since = self._wanted.pop(bot_id, None)
                 self._sent[bot_id] = time.monotonic()
+            self._check_at[bot_id] = time.monotonic() + self._lock_for(limits[bot_id])
             try:
                 self._send(bot_id, limits[bot_id])
             except BaseException:
@@ -181,6 +193,20 @@ class Dispatcher:
                     self._wanted.update((other, since or time.monotonic()) for other in marked[place:])
                 unmark(client, self._names, marked[place:])
                 raise
+
+    def _check(self, client: Any) -> None:
+        """Ask again for the bots whose cycle should be over by now and is not."""
+        now = time.monotonic()
+        late = [bot_id for bot_id, at in self._check_at.items() if at <= now]
+        if not late:
+            return
+        done = client.hmget(self._names.done, late)
+        with self._changed:
+            last = {bot_id: self._last.get(bot_id, 0) for bot_id in late}
+        for bot_id, number in zip(late, done, strict=True):
+            del self._check_at[bot_id]
+            if number is None or int(number) < last[bot_id]:
+                self.want((bot_id,))
 
     def _look(self, client: Any) -> None:
         """Whether workers live and nothing waits for too long."""

@@ -99,6 +99,15 @@ class Names(msgspec.Struct, frozen=True):
         """The key that tells that a cycle of the bot waits or runs."""
         return f"{self.prefix}:queued:{bot_id}"
 
+    def tape_last(self, engine_id: str) -> str:
+        """The key that holds the last number of the engine's tape."""
+        return f"{self.prefix}:tape-last:{engine_id}"
+
+    @property
+    def done(self) -> str:
+        """The hash of the tape's last number per bot that its last finished cycle knew."""
+        return f"{self.prefix}:done"
+
     @property
     def homes(self) -> str:
         """The hash of the engine per bot, for workers."""

@@ -58,19 +58,20 @@ class BotRunner:
         """See `Runner.run`."""
         engine, limit = self._home(bot_id)
         seconds = self._lock_for(limit)
-        keep_queued(self._client, self._names, bot_id, 2 * seconds)
+        keep_queued(self._client, self._names, bot_id, seconds)
         lock = BotLock(self._client, self._names, bot_id, seconds)
         if not lock.take():
             return "busy"
         try:
-            more = self._until_settled(engine, bot_id, lock)
+            last = self._until_settled(engine, bot_id, lock)
         except LockLostError:
             log.warning("the bot %s was taken over by another worker", bot_id)
             return "busy"
         finally:
             self._give_back(lock)
-        if more:
+        if last is None:
             return "more"
+        self._client.hset(self._names.done, bot_id, last)
         unmark(self._client, self._names, (bot_id,))
         return "done"
 
@@ -103,8 +104,8 @@ class BotRunner:
         except faults() as error:
             log.warning("a bot's lock stays until it expires: %s", type(error).__name__)
 
-    def _until_settled(self, engine: str, bot_id: str, lock: BotLock) -> bool:
-        """Do the cycle, anew if somebody else has moved the bot; whether there is more to do."""
+    def _until_settled(self, engine: str, bot_id: str, lock: BotLock) -> int | None:
+        """Do the cycle, anew if somebody else has moved the bot; see `_cycle`."""
         for _ in range(MOST_OVERTAKEN):
             try:
                 return self._cycle(engine, bot_id, lock)
@@ -112,23 +113,24 @@ class BotRunner:
                 log.warning("the bot %s was moved by somebody else; the cycle begins anew", bot_id)
         return self._cycle(engine, bot_id, lock)
 
-    def _cycle(self, engine: str, bot_id: str, lock: BotLock) -> bool:
+    def _cycle(self, engine: str, bot_id: str, lock: BotLock) -> int | None:
+        """Take in what is on the tape, to its end; the number of its last entry, None if time is up before."""
         session = BotSession(bot_id, self._store.bot(bot_id))
         end = time.monotonic() + CYCLE_SECONDS
         try:
             while True:
-                items, more = read_tape(self._client, self._names, engine, session.topics, session.cursor)
+                items, more, last = read_tape(
+                    self._client, self._names, engine, session.topics, session.cursor
+                )
                 self._warn_of_gap(bot_id, session.cursor, items)
                 more = self._feed(session, items, lock) or more
                 self._keep(session, engine)
                 if not items and not more:
-                    if session.state is not None:
-                        self._publish(
-                            engine, session.state
-                        )  # in case that it was not told when it was stored
-                    return False
+                    if session.state is not None:  # perhaps it was not told when it was stored
+                        self._publish(engine, session.state)
+                    return last
                 if time.monotonic() > end:
-                    return True
+                    return None
         finally:
             session.close()
 

@@ -97,17 +97,18 @@ return tostring(deadline)
 """Hand a command to an engine, once; it is void after the deadline, by Redis' clock."""
 
 WRITE = """
--- KEYS marker stream...  ARGV nonce mode most, then in turns: stream's place, number, number before, data
+-- KEYS marker last stream...  ARGV nonce mode most last, then in turns: stream's place, number, before, data
 if ARGV[2] == 'claim' then
   redis.call('SET', KEYS[1], ARGV[1])
 elseif ARGV[2] ~= 'force' and redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return 0
 end
-for i = 4, #ARGV, 4 do
+for i = 5, #ARGV, 4 do
   local stream = KEYS[tonumber(ARGV[i])]
   -- An entry that is there already is refused by its number, which is what we want.
   redis.pcall('XADD', stream, 'MAXLEN', '~', ARGV[3], ARGV[i + 1] .. '-0', 'b', ARGV[i + 2], 'd', ARGV[i + 3])
 end
+if ARGV[4] ~= '' then redis.call('SET', KEYS[2], ARGV[4]) end
 return 1
 """
 """Append to an engine's streams, unless Redis has forgotten it: then everything is to be written again."""

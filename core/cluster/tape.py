@@ -127,14 +127,24 @@ class TapeWriter:
     def _send(self, client: Any, lines: Sequence[_Line], *, force: bool = False, claim: bool = False) -> bool:
         """Write `lines`; False if Redis does not know us (any more), unless that is of no account."""
         streams = list(dict.fromkeys(line.stream for line in lines))
-        place = {stream: index + 2 for index, stream in enumerate(streams)}
+        place = {stream: index + 3 for index, stream in enumerate(streams)}
         fields = [
             part for line in lines for part in (place[line.stream], line.number, line.before, line.data)
         ]
         mode = "claim" if claim else "force" if force else ""
-        marker = self._names.tape_marker(self._engine_id)
+        marker, last = self._names.tape_marker(self._engine_id), self._names.tape_last(self._engine_id)
+        number = lines[-1].number if lines else ""
         done = client.eval(
-            scripts.WRITE, 1 + len(streams), marker, *streams, self._nonce, mode, self._most, *fields
+            scripts.WRITE,
+            2 + len(streams),
+            marker,
+            last,
+            *streams,
+            self._nonce,
+            mode,
+            self._most,
+            number,
+            *fields,
         )
         return bool(done)
 
@@ -145,15 +155,17 @@ class TapeWriter:
 
 def read_tape(
     client: Any, names: Names, engine_id: str, topics: Sequence[str], after: int, most: int = MOST_AT_ONCE
-) -> tuple[list[Item], bool]:
-    """The entries of `topics` behind the number `after`, in order, and whether there may be more.
+) -> tuple[list[Item], bool, int]:
+    """The entries of `topics` behind the number `after`, in order, whether there may be more, and the number
+    of the tape's last entry of all at this moment.
 
     Raises what `faults` names, and `ValueError` for an entry that cannot be read.
     """
     with client.pipeline(transaction=True) as pipeline:  # all streams at the same moment
         for topic in topics:
             pipeline.xrange(names.tape(engine_id, topic), min=f"({after}-0", count=most)
-        streams = pipeline.execute()
+        pipeline.get(names.tape_last(engine_id))
+        *streams, last = pipeline.execute()
     horizon = min((_number(rows[-1][0]) for rows in streams if len(rows) == most), default=None)
     items = [
         Item(_number(row_id), stamped.at, stamped.entry, int(fields[b"b"]))
@@ -162,7 +174,7 @@ def read_tape(
         for stamped in (_read(fields),)
     ]  # fmt: skip
     items.sort(key=lambda item: item.number)
-    return items, horizon is not None
+    return items, horizon is not None, int(last or 0)
 
 
 def last_number(client: Any, names: Names, engine_id: str, topics: Iterable[str]) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from core.bots.desk import BotDesk
 from core.bots.model import BotStatus
 from core.bots.remote import AnswerLater
 from core.clock import FakeClock
@@ -43,7 +44,6 @@ BOTS = (
     BotConfig(id="b3", name="B3", symbols=("ASELS",), autostart=True, direction="both", stop_loss_pct=0.7),
 )  # fmt: skip
 LIVE = RealTimeConfig(signal_threshold_pct=0.6, signal_cooldown_sec=3.0, live_data_source="yfinance")
-CONFIG = Config(bots=BOTS, real_time=LIVE)
 REMOTE = Config(bots=BOTS, real_time=LIVE, bot_executor="celery")
 
 
@@ -60,24 +60,14 @@ def walk(count: int, seed: int = 1) -> list[tuple[Instrument, float]]:
 
 
 class Rig:
-    """An engine that a test feeds price by price; with `server`, its bots run in workers."""
+    """An engine that a test feeds price by price; with `remote` its bots run in workers."""
 
-    def __init__(self, config: Config, open_store: Any, server: RedisServer | None = None) -> None:
+    def __init__(self, config: Config, open_store: Any, remote: Any = None) -> None:
         self.clock = FakeClock(WEDNESDAY)
         self.bus = EventBus()
-        self.engine = Engine(
-            config, lambda _config: open_store(), self.clock, self.bus,
-            remote=None if server is None else self._remote(server),
-        )  # fmt: skip
+        self.on_price: Any = lambda: None
+        self.engine = Engine(config, lambda _config: open_store(), self.clock, self.bus, remote=remote)
         self.engine.watch((ASELS, THYAO))
-
-    def _remote(self, server: RedisServer) -> Any:
-        self.names = Names.of(server.url)
-        self.client = connect(server.url, QUICK)
-        self.dispatcher = Dispatcher(server.url, "e1", lambda bot_id, limit: None, timings=QUICK)
-        for bot in BOTS:
-            self.client.hset(self.names.homes, bot.id, "1.0 e1")
-        return lambda config, around: RemoteDesk(config, around, self.dispatcher)
 
     def price(self, instrument: Instrument, price: float, seconds: float = 1.0, **fields: Any) -> None:
         """A price of this moment, `seconds` after the last."""
@@ -87,16 +77,13 @@ class Rig:
         self.engine.begin_batch()
         self.engine.on_quote(told)
         self.engine.end_batch()
-        self.write()
-
-    def write(self) -> None:
-        if hasattr(self, "dispatcher"):
-            self.dispatcher.tape.write(self.client)
+        desk = self.engine.bots
+        while isinstance(desk, BotDesk) and desk._cycles.pending:  # a user's strategy answers from a thread
+            desk.end_batch(self.clock.monotonic())
+        self.on_price()
 
     def close(self) -> None:
         self.engine.close()
-        if hasattr(self, "client"):
-            self.client.close()
 
 
 class Plant:
@@ -106,11 +93,24 @@ class Plant:
         self.server = server
         self.folder = folder
         self.stack = ExitStack()
-        self.rig = Rig(REMOTE, self.open_store, server)
+        self.names = Names.of(server.url)
+        self.client = connect(server.url, QUICK)
+        self.stack.callback(self.client.close)
+        self.dispatcher = Dispatcher(server.url, "e1", lambda bot_id, limit: None, timings=QUICK)
+        for bot in BOTS:
+            self.client.hset(self.names.homes, bot.id, "1.0 e1")
+        self.rig = Rig(
+            REMOTE, self.open_store, lambda config, around: RemoteDesk(config, around, self.dispatcher)
+        )
         self.stack.callback(self.rig.close)
-        self.rig.write()
+        self.rig.on_price = self.write
+        self.write()
         self.ledger = self.open_store()
         self.stack.callback(self.ledger.close)
+
+    def write(self) -> None:
+        """Take the tape to Redis, as the dispatcher's thread would."""
+        self.dispatcher.tape.write(self.client)
 
     def open_store(self) -> Store:
         return open_store("", self.folder)
@@ -136,11 +136,14 @@ def plant(redis_server: RedisServer, data_dir: Path) -> Iterator[Plant]:  # noqa
         yield made
 
 
-def locally(prices: Sequence[tuple[Instrument, float]], act: Any = lambda rig, number: None) -> Store:
+def locally(
+    prices: Sequence[tuple[Instrument, float]], act: Any = lambda rig, number: None,
+    bots: tuple[BotConfig, ...] = BOTS,
+) -> Store:  # fmt: skip
     """What the local executor makes of `prices`."""
     store = MemoryStore()
     store.close = lambda: None  # type: ignore[method-assign]
-    rig = Rig(CONFIG, lambda: store)
+    rig = Rig(Config(bots=bots, real_time=LIVE), lambda: store)
     for number, (instrument, price) in enumerate(prices):
         act(rig, number)
         rig.price(instrument, price)
@@ -148,10 +151,10 @@ def locally(prices: Sequence[tuple[Instrument, float]], act: Any = lambda rig, n
     return store
 
 
-def ledger(store: Store) -> list[Any]:
+def ledger(store: Store, bots: tuple[BotConfig, ...] = BOTS) -> list[Any]:
     """All that is in the books, to the last digit, by bot."""
     found = []
-    for bot in BOTS:
+    for bot in bots:
         record = store.bot(bot.id)
         assert record is not None
         fills = [
@@ -220,7 +223,7 @@ def test_commands_come_in_the_order_in_which_they_were_given_among_the_prices(pl
             try:
                 rig.engine.bots.execute(command)
             except AnswerLater:
-                rig.write()
+                plant.write()
 
     for number, (instrument, price) in enumerate(prices):
         act(plant.rig, number)
@@ -235,7 +238,7 @@ def test_commands_come_in_the_order_in_which_they_were_given_among_the_prices(pl
 
 def test_a_bot_that_another_worker_holds_is_left_alone(plant: Plant) -> None:
     plant.rig.price(*walk(1)[0])
-    lock = BotLock(plant.rig.client, plant.rig.names, "b1", 30.0)
+    lock = BotLock(plant.client, plant.names, "b1", 30.0)
     assert lock.take()
     assert plant.run("b1") == "busy"
     assert plant.ledger.bot("b1") is None
@@ -255,7 +258,7 @@ def test_a_worker_that_comes_late_drops_what_it_has(plant: Plant) -> None:
     def be_overtaken(changes: Any) -> None:
         if not overtaken:
             overtaken.append(1)
-            plant.rig.client.delete(plant.rig.names.lock("b1"))  # it has expired
+            plant.client.delete(plant.names.lock("b1"))  # it has expired
             assert plant.run("b1") == "done"
             with pytest.raises(StaleBotError):
                 commit(changes)
@@ -295,7 +298,7 @@ def test_an_edited_and_a_removed_bot_are_so_in_the_workers_too(plant: Plant) -> 
     plant.run_all()
     edited = BotConfig(id="b1", name="New name", symbols=("ASELS",), autostart=True)
     plant.rig.engine.apply(Config(bots=(edited, BOTS[1]), real_time=LIVE, bot_executor="celery"))
-    plant.rig.write()
+    plant.write()
     plant.run_all()
     first, third = plant.ledger.bot("b1"), plant.ledger.bot("b3")
     assert first is not None

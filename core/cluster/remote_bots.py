@@ -13,7 +13,7 @@ from core.cluster.link import Timings
 from core.cluster.listener import FleetListener
 from core.cluster.messages import StepsMessage
 from core.cluster.remote_desk import RemoteDesk
-from core.cluster.tasks import make_app, send_cycle
+from core.cluster.tasks import close_app, lock_seconds, make_app, send_cycle
 from core.config import Config
 
 
@@ -24,14 +24,15 @@ class RemoteBots:
     def __init__(
         self, url: str, engine_id: str, post: Callable[[Any], object], *, timings: Timings | None = None,
         on_serving: Callable[[bool], None] = lambda serving: None,
+        lock_for: Callable[[float], float] = lock_seconds,
     ) -> None:  # fmt: skip
         """`post` puts a message into the engine's inbox; `on_serving` hears whether workers live."""
-        app = make_app(url)
+        self._app = app = make_app(url)
         self._engine_id = engine_id
         self._post = post
         self.dispatcher = Dispatcher(
             url, engine_id, lambda bot_id, limit: send_cycle(app, bot_id, limit), timings=timings,
-            on_serving=on_serving,
+            on_serving=on_serving, lock_for=lock_for,
         )  # fmt: skip
         self._listener = FleetListener(url, self, timings=timings, on_steps=self._on_steps)
 
@@ -46,6 +47,7 @@ class RemoteBots:
         """Take what waits to Redis and end. Idempotent."""
         self._listener.stop()
         self.dispatcher.stop()
+        close_app(self._app)
 
     # --- in the listener's thread ---------------------------------------------------------------------
 

@@ -114,7 +114,7 @@ class BotRunner:
         return self._cycle(engine, bot_id, lock)
 
     def _cycle(self, engine: str, bot_id: str, lock: BotLock) -> int | None:
-        """Take in what is on the tape, to its end; the number of its last entry, None if time is up before."""
+        """Take in the tape to its end; the number of its last entry, None if time is up before."""
         session = BotSession(bot_id, self._store.bot(bot_id))
         end = time.monotonic() + CYCLE_SECONDS
         try:

@@ -41,6 +41,14 @@ def make_app(url: str) -> Any:
     return app
 
 
+def close_app(app: Any) -> None:
+    """Let go of the broker. Idempotent."""
+    pool = app.amqp.producer_pool
+    app.close()
+    pool.force_close_all()
+    pool.connections.force_close_all()
+
+
 def lock_seconds(time_limit_sec: float) -> float:
     """For how long a bot's worker may be silent before another takes over."""
     return LOCK_SECONDS + time_limit_sec

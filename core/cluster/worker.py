@@ -108,8 +108,10 @@ class Heart:
         self._thread.start()
 
     def stop(self) -> None:
-        """End; returns at once. Idempotent."""
+        """Take leave and end, within a second. Idempotent."""
         self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(1.0)
 
     def _run(self) -> None:
         pauses = Pauses(self._timings)

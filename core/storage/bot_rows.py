@@ -55,8 +55,9 @@ def all_bots(connection: sa.Connection, bot_id: str = "") -> tuple[BotRecord, ..
 
 def commit(connection: sa.Connection, changes: Sequence[BotChange]) -> None:
     """Everything of `Store.commit_bots` but the alerts. Raises `ValueError` for a fill or trade twice."""
+    by_bot = sorted(changes, key=lambda change: change.state.bot_id)  # no two processes wait for each other
     _insert_bots(connection, [change for change in changes if change.state.version == 1])
-    _move_bots(connection, [change for change in changes if change.state.version != 1])
+    _move_bots(connection, [change for change in by_bot if change.state.version != 1])
     _add(connection, _put_order, [order for change in changes for order in change.orders])
     _add(connection, _insert_fill, [fill for change in changes for fill in change.fills])
     _add(connection, _insert_trade, [trade for change in changes for trade in change.trades])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -18,6 +18,7 @@ import msgspec
 from msgspec import inspect
 
 from core.config import Config, Problem, Section
+from core.config_bots import bot_problems
 from core.config_rules import item_problems, problems_between
 from core.i18n import tr
 from core.secrets import SECRET_PATHS, is_secret_key, masked, redactor
@@ -67,7 +68,10 @@ def examine(data: Any) -> Examination:
     config: Config = msgspec.convert(clean, Config)
     broken = {problem.path.partition("[")[0] for problem in problems}
     between = problems_between(config, ask_keyring=True)
-    items = item_problems(config.exchange, data.get("symbols"), data.get("extra_closures"))
+    items = [
+        *item_problems(config.exchange, data.get("symbols"), data.get("extra_closures")),
+        *bot_problems(config.exchange, data.get("bots")),
+    ]
     listed = {problem.path for problem in problems}
     problems += [each for each in items if each.path not in listed]
     problems += [each for each in between if each.path not in broken]
@@ -135,7 +139,7 @@ def shown(value: Any, key: str = "") -> str:
 
 def _beyond_types(config: Config) -> list[Problem]:
     items = item_problems(config.exchange, config.symbols, config.extra_closures)
-    return [*items, *problems_between(config, ask_keyring=False)]
+    return [*items, *bot_problems(config.exchange, config.bots), *problems_between(config, ask_keyring=False)]
 
 
 @cache
@@ -175,6 +179,10 @@ def _clean_section(
         path = f"{prefix}{key}"
         if key not in hints:
             unknown.append(_unknown_key(path, str(key), value, tuple(hints), prefix))
+        elif (item := _section_item(hints[key])) is not None and isinstance(value, list | tuple):
+            cleaned = _clean_items(item, value, path, problems, unknown)
+            if cleaned is not None:
+                clean[key] = cleaned
         elif not _is_section(hints[key]):
             found = list(_leaf_problems(path, hints[key], value))
             problems += found
@@ -185,6 +193,37 @@ def _clean_section(
         else:
             problems.append(Problem(path, shown(value, str(key)), tr("config.accept_object")))
     return clean
+
+
+def _section_item(hint: Any) -> type[Section] | None:
+    """The section of which `hint` is a list, if it is one."""
+    items = get_args(hint) if get_origin(hint) is tuple else ()
+    return items[0] if items and _is_section(items[0]) else None
+
+
+def _clean_items(
+    section: type[Section], items: Sequence[Any], path: str, problems: list[Problem], unknown: list[Problem]
+) -> list[dict[str, Any]] | None:
+    """The items that may be used; None if something is wrong with one of them."""
+    before = len(problems)
+    cleaned = []
+    for index, item in enumerate(items):
+        where = f"{path}[{index}]"
+        if isinstance(item, Mapping):
+            cleaned.append(_clean_section(section, item, f"{where}.", problems, unknown))
+            problems += _missing(section, item, where)
+        else:
+            problems.append(Problem(where, shown(item), tr("config.accept_object")))
+    return cleaned if len(problems) == before else None
+
+
+def _missing(section: type[Section], item: Mapping[str, Any], path: str) -> Iterator[Problem]:
+    """The fields that must be there and are not."""
+    for field in msgspec.structs.fields(section):
+        if field.required and field.name not in item:
+            info, extra = _info(_hints(section)[field.name])
+            accepted = _accepted(info, extra, ())
+            yield Problem(f"{path}.{field.name}", tr("config.found_nothing"), accepted)
 
 
 def _unknown_key(path: str, key: str, value: Any, known: tuple[str, ...], prefix: str) -> Problem:
@@ -204,6 +243,12 @@ def _leaf_problems(path: str, hint: Any, value: Any) -> Iterator[Problem]:
     """What is wrong with one field's value, item by item where it is a list."""
     info, extra = _info(hint)
     if isinstance(info, inspect.VarTupleType) and isinstance(value, list | tuple):
+        section = _section_item(hint)
+        if section is not None:
+            found: list[Problem] = []
+            _clean_items(section, value, path, found, found)
+            yield from found
+            return
         item_hint = get_args(hint)[0]
         for index, item in enumerate(value):
             yield from _leaf_problems(f"{path}[{index}]", item_hint, item)
@@ -250,7 +295,9 @@ def _kind(info: inspect.Type) -> str:
         (inspect.BoolType, "bool"), (inspect.IntType, "int"), (inspect.FloatType, "float"),
         (inspect.StrType, "text"), (inspect.LiteralType, "choice"),
     )  # fmt: skip
-    if isinstance(info, inspect.VarTupleType) and not isinstance(info.item_type, inspect.DictType):
+    if isinstance(info, inspect.VarTupleType) and not isinstance(
+        info.item_type, inspect.DictType | inspect.StructType
+    ):
         return "texts"
     return next((name for kind, name in kinds if isinstance(info, kind)), "data")
 

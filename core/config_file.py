@@ -17,6 +17,7 @@ import msgspec
 
 from core.atomic import why, write_atomically
 from core.config import Config, Problem
+from core.config_bots import merged_bots
 from core.config_check import all_paths, check_value, examine, get_value, rule_of, shown, with_value
 from core.errors import ConfigError
 from core.i18n import tr
@@ -101,7 +102,7 @@ def save_changes(path: Path, changes: Mapping[str, Any], *, read_from: Path | No
             raise ConfigError(result.problems)
         data = dict(present) if present is not None else _as_json(Config())
         for name, value in changes.items():
-            data = with_value(data, name, _as_json(value))
+            data = with_value(data, name, _written(data, name, _as_json(value)))
         changed = examine(data)
         known_before = {problem.path for problem in result.unknown}
         new = [problem for problem in changed.unknown if problem.path not in known_before]
@@ -126,8 +127,15 @@ def _merged(present: Mapping[str, Any] | None, config: Config) -> dict[str, Any]
     data = dict(present)
     for path in all_paths():
         if get_value(result.config, path) != get_value(config, path):
-            data = with_value(data, path, _as_json(get_value(config, path)))
+            data = with_value(data, path, _written(data, path, _as_json(get_value(config, path))))
     return data
+
+
+def _written(data: Mapping[str, Any], path: str, value: Any) -> Any:
+    """`value` as it is put into `data`, the file's content."""
+    if path == "bots" and isinstance(value, list | tuple) and all(isinstance(bot, dict) for bot in value):
+        return merged_bots(data.get("bots"), [_as_json(bot) for bot in value])
+    return value
 
 
 def _write(path: Path, data: Mapping[str, Any], config: Config) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from core.bots.folder import use_folder
 from core.config import Config
 from core.config_file import load_config, peek_language, save_changes, save_config
 from core.engine.engine import replays, trades_simulation
@@ -22,6 +23,8 @@ DEMO_NAME = "demo"
 SIMULATION_NAME = "simulation"
 REPLAY_NAME = "replay"
 REAL_NAME = "swing_hunter"
+STRATEGIES = "strategies"
+"""The folder of the user's own strategies in the data directory."""
 RECORDINGS = "recordings"
 """The folder of the recordings in the data directory."""
 _DAY = 86_400.0
@@ -121,6 +124,7 @@ def prepare_session(
     """
     folder = resolve_data_dir(data_dir)
     source = resolve_config_path(config_path, folder)
+    use_folder(folder / STRATEGIES)
     set_language(peek_language(source))
     prepare_data_dir(folder)
     store = ConfigStore(source, config_target(source, folder))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
+from core.bots import registry
 from core.bots.model import BotAlert, BotAlertKind, BotFill, BotState, BotTrade
 from core.bots.registry import find_strategy
 from core.bots.strategies.base import BaseStrategy
@@ -185,9 +187,6 @@ class BotRig:
         self.clock.advance(1.0)
         self.engine.end_batch()
 
-    def kill(self) -> None:
-        """Nobody hears of this engine any more, and it does not close."""
-
     def reborn(self, **fields: Any) -> BotRig:
         """Another engine on the same store and clock, after this one has ended in whatever way."""
         return BotRig(*self.config.bots, store=self.store, clock=self.clock, **fields)
@@ -198,4 +197,9 @@ def money(text: str) -> Decimal:
     return Decimal(text)
 
 
-Prepare = Callable[[BotRig], None]
+def add_puppet(patch: pytest.MonkeyPatch) -> Puppet:
+    """Let "puppet" name a strategy until the test ends."""
+    strategy = Puppet()
+    patch.setitem(registry.BUILT_IN, "puppet", lambda: strategy)
+    patch.setitem(registry._built_in, "puppet", strategy)
+    return strategy

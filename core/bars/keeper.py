@@ -112,9 +112,9 @@ class BarKeeper:
         told = [] if seconds == MINUTE else self._known(key, seconds, most)
         return merge(told, minutes, seconds, self._sessions)[-most:]
 
-    def request(self, key: str, seconds: int) -> None:
-        """Ask a provider for what came before the bars that are known, unless that was done lately."""
-        self._ask(key, seconds, patient=True)
+    def request(self, key: str, seconds: int, *, patient: bool = True) -> None:
+        """Ask a provider for what came before the bars that are known; if `patient`, not too often."""
+        self._ask(key, seconds, patient=patient)
 
     def on_history(self, key: str, seconds: int, bars: Sequence[Bar]) -> None:
         """A provider's bars have come."""

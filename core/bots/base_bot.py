@@ -46,9 +46,9 @@ class BotBase:
         self.market_open = True
         self.last_error: str | None = None
         self.spots: dict[str, Spot] = {}
-        self.dirty = False
+        self.dirty = record is None
         """Whether something is to be stored, soon."""
-        self.urgent = False
+        self.urgent = record is None
         """Whether something is to be stored at once."""
         self.stored_mono = -math.inf
         """When it was last stored, by the monotonic clock; the desk keeps it."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from core.bots.bot import Bot
 from core.bots.cycles import Cycles, shape_of
+from core.bots.folder import refresh
 from core.bots.model import BotRecord
 from core.bots.setting import World
 from core.bots.spot import Spot
@@ -32,6 +33,9 @@ class Roster:
 
     def load(self, records: Iterable[BotRecord]) -> list[Bot]:
         """Take in what was stored; the bots that are awake."""
+        records = tuple(records)
+        if records:
+            refresh()
         for record in records:
             if record.retired and not record.state.positions and not record.orders:
                 self._asleep[record.state.bot_id] = record
@@ -53,6 +57,8 @@ class Roster:
         `prepare` is called with each bot that is new or works by another configuration.
         """
         self._order = tuple(config.id for config in configs)
+        if configs:
+            refresh()
         for config in configs:
             bot = self._bots.get(config.id)
             if bot is None:
@@ -76,6 +82,7 @@ class Roster:
 
     def refresh_strategy(self, bot: Bot, now: float) -> None:
         """Look the bot's strategy up again: its file may have been corrected."""
+        refresh()
         strategy, shape = shape_of(bot.config)
         if shape != bot.shape:
             bot.reconfigure(bot.config, shape, now)

@@ -10,7 +10,7 @@ from core.bots.broker import Broker, Execution, Market
 from core.bots.model import BotAlertKind, BotFill, BotOrder, BotPosition, BotTrade
 from core.bots.money import ZERO, add, exact, multiply, shares_for, subtract, to_lot, to_tick
 from core.bots.notebook import Notebook
-from core.bots.risk import fixed_levels, trailing_level
+from core.bots.risk import enforced_stop, fixed_levels, trailing_level
 from core.bots.setting import Blind
 from core.bots.spot import Spot
 from core.config import BotConfig
@@ -126,13 +126,15 @@ class Trader:
             return
         for other in self.broker.open_orders(spot.key):
             self._cancel(other, fill.filled_at)
+        assert spot.price is not None
         position = self.account.open(fill)
+        position = self.arm(spot, position, exact(spot.price) if self.trails else None)
+        stop = enforced_stop(position)[0]
         self.tell(
             BotAlertKind.ENTRY, fill.key, fill.filled_at, simulated=fill.simulated, side=fill.side,
             price=float(fill.price), quantity=float(fill.quantity), fee=float(fill.fee),
+            stop=None if stop is None else float(stop), reason=order.reason,
         )  # fmt: skip
-        assert spot.price is not None
-        self.arm(spot, position, exact(spot.price) if self.trails else None)
 
     def _booked_exit(self, order: BotOrder, fill: BotFill, spot: Spot, gap: float) -> None:
         config = self.config
@@ -146,23 +148,20 @@ class Trader:
         self._tell_exit(order, trade, fill, spot, gap)
 
     def _tell_exit(self, order: BotOrder, trade: BotTrade, fill: BotFill, spot: Spot, gap: float) -> None:
-        """Of a stop that was reached while nobody watched the owner hears just that."""
-        level = None if order.price is None else float(order.price)
+        """Tell of it, and for how long nobody had watched: the level was crossed at most so long ago."""
         fields: dict[str, Any] = {
-            "side": fill.side, "quantity": float(fill.quantity), "pnl": float(trade.pnl),
-            "fee": float(fill.fee), "reason": order.reason,
+            "side": fill.side, "quantity": float(fill.quantity), "price": float(fill.price),
+            "pnl": float(trade.pnl), "fee": float(fill.fee), "reason": order.reason,
         }  # fmt: skip
+        if order.price is not None:
+            fields["stop" if order.reason in STOPS else "level"] = float(order.price)
         blind = self.blind.get(fill.key)
+        if blind is not None:
+            gap = max(0.0, fill.filled_at - blind.since)
+            fields["crashed"] = blind.crashed
+        if gap > 0:
+            fields["blind_sec"] = round(gap, 1)
         kind = BotAlertKind.STOP if order.reason in STOPS else BotAlertKind.EXIT
-        if blind is not None and kind is BotAlertKind.STOP:
-            kind = BotAlertKind.RECOVERED
-            silent = round(max(0.0, fill.filled_at - blind.since), 1)
-            fields |= {
-                "crashed": blind.crashed, "crossed": True, "blind_sec": silent, "price": spot.price,
-                "stop": level, "sold_at": float(fill.price), "positions": len(self.account.positions),
-            }  # fmt: skip
-        else:
-            fields |= {"price": float(fill.price), "level": level, "gap_sec": round(gap, 1)}
         self.tell(kind, fill.key, fill.filled_at, simulated=fill.simulated, **fields)
 
     def _replaced(self, key: str, side: str, price: Decimal | None, at: float) -> bool:

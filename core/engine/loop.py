@@ -152,6 +152,7 @@ class EngineLoop:
         )  # fmt: skip
         self._engine.bars.ask_history = self._live.history.ask
         self._engine.on_wake = self.inbox.wake
+        self._engine.bots.ask_for_history()
         self._feed = self._replay if replays(self._config) else self._live
         self._follow_recording()
         self._publish_all()

@@ -1,4 +1,4 @@
-"""Real Celery workers on a real Redis: killed, restarted, several at once; the books stay the same."""
+"""Real Celery workers, a real Redis, a real PostgreSQL: whatever is killed, the books stay the same."""
 
 from __future__ import annotations
 
@@ -67,13 +67,19 @@ class Sleepy:
 class Workers:
     """An engine whose bots run in worker processes."""
 
-    def __init__(self, server: RedisServer, folder: Path, bots: tuple[BotConfig, ...]) -> None:
+    def __init__(
+        self, server: RedisServer, folder: Path, database: str, bots: tuple[BotConfig, ...]
+    ) -> None:  # fmt: skip
+        self.database = database
         self.server = server
         self.folder = folder
         self.stack = ExitStack()
         self.processes: list[subprocess.Popen[bytes]] = []
         self.heard: queue.Queue[Any] = queue.Queue()
-        self.remote = RemoteBots(server.url, "e1", self.heard.put, timings=QUICK, lock_for=lock_for)
+        self.serving: list[bool] = []
+        self.remote = RemoteBots(
+            server.url, "e1", self.heard.put, timings=QUICK, lock_for=lock_for, on_serving=self.serving.append
+        )
         self.stack.callback(self.remote.stop)
         config = Config(bots=bots, real_time=LIVE, bot_executor="celery")
         self.rig = Rig(config, self.open_store, remote=self.remote.desk)
@@ -83,12 +89,12 @@ class Workers:
         self.stack.callback(self.end)
 
     def open_store(self) -> Store:
-        return open_store("", self.folder)
+        return open_store(self.database, self.folder)
 
     def work(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.cluster_worker", self.server.url, str(self.folder)], cwd=ROOT,
-            env={**os.environ, "PYTHONWARNINGS": "ignore"},
+            [sys.executable, "-m", "tests.cluster_worker", self.server.url, str(self.folder), self.database],
+            cwd=ROOT, env={**os.environ, "PYTHONWARNINGS": "ignore"},
         )  # fmt: skip
         self.processes.append(process)
         return process
@@ -125,11 +131,15 @@ def wait(condition: Callable[[], Any]) -> None:
 
 
 @pytest.fixture
-def make(redis_server: RedisServer, data_dir: Path) -> Iterator[Callable[..., Workers]]:  # noqa: F811
+def make(
+    redis_server: RedisServer,  # noqa: F811
+    postgres: Any,
+    data_dir: Path,
+) -> Iterator[Callable[..., Workers]]:
     with ExitStack() as stack:
 
         def build(bots: tuple[BotConfig, ...] = BOTS) -> Workers:
-            made = Workers(redis_server, data_dir, bots)
+            made = Workers(redis_server, data_dir, postgres.fresh(), bots)
             stack.push(made.stack)
             return made
 
@@ -211,10 +221,30 @@ def test_redis_killed_and_started_empty_between_prices(make: Callable[..., Worke
     assert ledger(workers.ledger) == ledger(locally(prices))
 
 
+@pytest.mark.allow_log("could not be stored yet", "cannot be stored", "the outbox cannot be read")
+def test_a_database_that_goes_away_is_waited_for(make: Callable[..., Workers], postgres: Any) -> None:
+    workers = make()
+    prices = walk(150)
+    workers.work()
+    for instrument, price in prices[:50]:
+        workers.rig.price(instrument, price)
+    workers.settle()
+    postgres.stop("immediate")
+    try:
+        for instrument, price in prices[50:100]:
+            workers.rig.price(instrument, price)
+        time.sleep(1.0)  # the worker finds out; nothing tells when
+    finally:
+        postgres.start()
+    for instrument, price in prices[100:]:
+        workers.rig.price(instrument, price)
+    workers.settle()
+    assert ledger(workers.ledger) == ledger(locally(prices))
+
+
 def test_the_engine_hears_whether_anybody_works(make: Callable[..., Workers]) -> None:
     workers = make()
-    serving: list[bool] = []
-    workers.remote.dispatcher._on_serving = serving.append
+    serving = workers.serving
     workers.rig.price(*walk(1)[0])
     wait(lambda: serving[-1:] == [False])
     worker = workers.work()

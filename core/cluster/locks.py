@@ -65,6 +65,14 @@ def unmark(client: Any, names: Names, bot_ids: Iterable[str]) -> None:
         client.delete(*keys)
 
 
+def note_done(client: Any, names: Names, bot_id: str, number: int) -> None:
+    """The cycle is over; it has taken in the tape up to `number`."""
+    with client.pipeline(transaction=False) as pipeline:
+        pipeline.hset(names.done, bot_id, number)
+        pipeline.delete(names.queued(bot_id))
+        pipeline.execute()
+
+
 WORKER_BEAT_SECONDS = 2.0
 WORKER_SILENT_SECONDS = 6
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from core.bots.model import BotState
 from core.cluster.bot_session import Batch, BotSession
 from core.cluster.link import Names, Timings, connect, faults
-from core.cluster.locks import BotLock, keep_queued, unmark
+from core.cluster.locks import BotLock, keep_queued, note_done, unmark
 from core.cluster.messages import StepsMessage, encode
 from core.cluster.publisher import publish_state
 from core.cluster.tape import Item, read_tape
@@ -71,8 +71,7 @@ class BotRunner:
             self._give_back(lock)
         if last is None:
             return "more"
-        self._client.hset(self._names.done, bot_id, last)
-        unmark(self._client, self._names, (bot_id,))
+        note_done(self._client, self._names, bot_id, last)
         return "done"
 
     def give_up(self, bot_id: str, error: str) -> None:
@@ -124,9 +123,9 @@ class BotRunner:
                 )
                 self._warn_of_gap(bot_id, session.cursor, items)
                 more = self._feed(session, items, lock) or more
-                self._keep(session, engine)
-                if not items and not more:
-                    if session.state is not None:  # perhaps it was not told when it was stored
+                told = self._keep(session, engine)
+                if not more:
+                    if session.state is not None and not told:  # perhaps it was not told when it was stored
                         self._publish(engine, session.state)
                     return last
                 if time.monotonic() > end:
@@ -145,12 +144,13 @@ class BotRunner:
                 return True
         return False
 
-    def _keep(self, session: BotSession, engine: str) -> None:
-        """Store what came of it, then tell it."""
+    def _keep(self, session: BotSession, engine: str) -> bool:
+        """Store what came of it, then tell it; whether there was anything."""
         batch = session.take()
         if batch.changes:
             self._store.commit_bots(batch.changes)
         self._tell(engine, batch)
+        return bool(batch.changes)
 
     def _tell(self, engine: str, batch: Batch) -> None:
         fills = tuple(fill for change in batch.changes for fill in change.fills)

@@ -34,10 +34,14 @@ _config = msgspec.json.Decoder(BotConfig).decode
 _memory = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-def all_bots(connection: sa.Connection) -> tuple[BotRecord, ...]:
-    """See `Store.bots`."""
+def all_bots(connection: sa.Connection, bot_id: str = "") -> tuple[BotRecord, ...]:
+    """See `Store.bots` and, with `bot_id`, `Store.bot`."""
     waiting: dict[str, list[BotOrder]] = {}
     query = sa.select(*_columns(_orders, BotOrder)).where(_orders.c.status == "open").order_by(_orders.c.id)
+    bots = sa.select(_bots).order_by(_bots.c.position)
+    if bot_id:
+        query = query.where(_orders.c.bot_id == bot_id)
+        bots = bots.where(_bots.c.bot_id == bot_id)
     for row in connection.execute(query):
         waiting.setdefault(row.bot_id, []).append(BotOrder(**row._mapping))
     return tuple(
@@ -45,7 +49,7 @@ def all_bots(connection: sa.Connection) -> tuple[BotRecord, ...]:
             config=_config(row.config), state=_state(row.state), cash=row.cash, memory=_memory(row.memory),
             orders=tuple(waiting.get(row.bot_id, ())), retired=row.retired, series=_memory(row.series),
         )
-        for row in connection.execute(sa.select(_bots).order_by(_bots.c.position))
+        for row in connection.execute(bots)
     )  # fmt: skip
 
 

@@ -26,6 +26,11 @@ class BotTables:
         with self._transaction(write=False) as connection:
             return bot_rows.all_bots(connection)
 
+    def bot(self, bot_id: str) -> BotRecord | None:
+        """See `Store.bot`."""
+        with self._transaction(write=False) as connection:
+            return next(iter(bot_rows.all_bots(connection, bot_id)), None)
+
     def commit_bots(self, changes: Sequence[BotChange]) -> None:
         """See `Store.commit_bots`."""
         for change in changes:

@@ -91,6 +91,9 @@ class RemoteDesk:
         """See `BotDesk.on_volatility`."""
         self._write(key, Volatile(key, volatility_pct))
 
+    def ask_for_history(self) -> None:
+        """See `BotDesk`: bars of the past go to the workers with the first price, asked for then."""
+
     def on_history(self, key: str) -> None:
         """See `BotDesk.on_history`."""
         for bot_id in self.by_key.get(key, ()):

@@ -78,7 +78,8 @@ export class Card {
     part("day", "span", "amount");
     part("trades", "span", "note");
     part("holding", "dd");
-    part("stop", "dd");
+    part("stop", "span", "whole");
+    part("distance", "span", "whole");
     part("trade", "dd");
     part("updated", "span", "updated");
     part("version", "span", "version");
@@ -98,7 +99,7 @@ export class Card {
     ]);
     const details = make("dl", "details", "", [
       pair("holdingLabel", parts.holding),
-      pair("stopLabel", parts.stop),
+      pair("stopLabel", make("dd", "", "", [parts.stop, " ", parts.distance])),
       pair("tradeLabel", parts.trade),
     ]);
     this.element.append(
@@ -166,7 +167,8 @@ export class Card {
     setText(parts.stopLabel, t(isTrailing(bot) ? "stop" : "stop_fixed"));
     setText(parts.tradeLabel, t("last_trade"));
     setText(parts.holding, holding(bot));
-    setText(parts.stop, stop(bot));
+    setText(parts.stop, hasStop(bot) ? price(bot.trailing_stop_price, bot.exchange, bot.currency) : t("stop_none"));
+    setText(parts.distance, distance(bot));
     setAttribute(parts.trade, "title", exactTime(bot.last_trade_time) || null);
     setAttribute(parts.updated, "title", exactTime(bot.updated_at) || null);
     setText(parts.version, t("version", { n: bot.version }));
@@ -205,16 +207,16 @@ function holding(bot) {
   return more > 0 ? t("position_more", { text, n: more }) : text;
 }
 
-/** Whether the stop that is shown is one that follows the price (also where there is none to show). */
-function isTrailing(bot) {
-  const at = bot.trailing_stop_price;
-  return at === null || at === undefined || !bot.position?.stop || bot.position.trailing_stop === at;
+function hasStop(bot) {
+  return bot.trailing_stop_price !== null && bot.trailing_stop_price !== undefined;
 }
 
-function stop(bot) {
-  const at = bot.trailing_stop_price;
-  if (at === null || at === undefined) return t("stop_none");
-  const shown = price(at, bot.exchange, bot.currency);
-  if (!bot.last_price) return shown;
-  return t("stop_distance", { price: shown, distance: percent((at / bot.last_price - 1) * 100) });
+/** Whether the stop that is shown is one that follows the price (also where there is none to show). */
+function isTrailing(bot) {
+  return !hasStop(bot) || !bot.position?.stop || bot.position.trailing_stop === bot.trailing_stop_price;
+}
+
+/** How far the stop is from the price: "(−2.69%)". */
+function distance(bot) {
+  return hasStop(bot) && bot.last_price ? `(${percent((bot.trailing_stop_price / bot.last_price - 1) * 100)})` : "";
 }

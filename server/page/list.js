@@ -26,8 +26,6 @@ const ORDERS = {
   trade: down((bot) => Date.parse(bot.last_trade_time) || 0),
 };
 
-export const FILTER_NAMES = Object.keys(FILTERS);
-export const ORDER_NAMES = Object.keys(ORDERS);
 
 /** Shows the bots of a follower. `context` is what the cards need; `onPainted()` comes after each painting. */
 export class List {

@@ -99,7 +99,6 @@ export const WORDS = {
   position_more: { en: "{text}, {n} more", tr: "{text} ve {n} pozisyon daha" },
   stop: { en: "Trailing stop", tr: "İzleyen stop" },
   stop_fixed: { en: "Stop", tr: "Zarar durdur" },
-  stop_distance: { en: "{price} ({distance})", tr: "{price} ({distance})" },
   stop_none: { en: "none", tr: "yok" },
   position: { en: "Position", tr: "Pozisyon" },
   last_trade: { en: "Last trade", tr: "Son işlem" },

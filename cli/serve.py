@@ -35,6 +35,7 @@ def run_serve(options: Options) -> int:
     """
     session = prepare_session(options.config_path, options.data_dir, demo=options.demo)
     config = server_config(session.config.server, options)
+    session = msgspec.structs.replace(session, config=msgspec.structs.replace(session.config, server=config))
     if not options.serve.engine and not config.redis_url:
         raise UserError(tr("server.relay_needs_redis"))
     with owned(session):
@@ -88,6 +89,10 @@ def _end(prepared: Prepared, run: EngineRun | None) -> None:
 
 
 def _bus(config: ServerConfig, run: EngineRun | None) -> StatusBus:
+    if config.redis_url and not (run is not None and run.demo):
+        from server.redis_bus import RedisBus
+
+        return RedisBus(config.redis_url)
     from server.bus import InProcessBus
 
     assert run is not None

@@ -47,7 +47,7 @@ class BotBase:
         self.last_error: str | None = None
         self.spots: dict[str, Spot] = {}
         self.dirty = record is None
-        """Whether something is to be stored, soon."""
+        """Whether something is to be stored, soon; of a new bot, that it exists."""
         self.urgent = record is None
         """Whether something is to be stored at once."""
         self.stored_mono = -math.inf
@@ -245,6 +245,8 @@ class BotBase:
         }  # fmt: skip
         if self._day > 0:
             memory["day"] = self._day
+        if not self.market_open:
+            memory["closed"] = True
         if self.rule is not None:
             memory["rules"] = {key: self.rule.dump(key) for key in self.spots}
         return memory
@@ -260,6 +262,7 @@ class BotBase:
         self.trader.day_trades = memory.get("day_trades", 0)
         self._day = memory.get("day", -math.inf)
         self._day_base = memory.get("day_base", state.equity)
+        self.market_open = not memory.get("closed", False)
 
     def _set_deposit(self, cash: float) -> None:
         """The configured cash has changed from that of `config` to `cash`."""

@@ -244,7 +244,19 @@ class BotDesk:
             self._marker.end(self._clock.time())
         self._journal.abandon()
 
+    def abandon(self) -> None:
+        """Give up what still runs, and store nothing: somebody else goes on from what is stored."""
+        self._cycles.close()
+
     # --- state --------------------------------------------------------------------------------------
+
+    def bot(self, bot_id: str) -> Bot | None:
+        """One of the bots; whoever changes it must `touch` it then."""
+        return self._roster.get(bot_id)
+
+    def touch(self, bot: Bot) -> None:
+        """See with the next `end_batch` whether the bot has something to be stored."""
+        self._touched[bot] = None
 
     def keys(self) -> tuple[str, ...]:
         """The instruments that bots need priced, most needed first."""

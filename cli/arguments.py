@@ -16,11 +16,16 @@ from typing import Literal, NamedTuple, NoReturn
 
 from core.i18n import set_language, tr
 
-Mode = Literal["desktop", "headless", "bench", "doctor", "test"]
+Mode = Literal["desktop", "headless", "bench", "doctor", "test", "serve", "users", "worker"]
 WRONG_ARGUMENTS = 2
 
-_MODES = ("test", "bench", "doctor", "serve")
-_FLAGS = ("--headless", "--demo", "--offline", "--config", "--data-dir", "--for", "--help")
+_MODES = ("test", "bench", "doctor", "serve", "users", "worker")
+_SERVE_FLAGS = ("--host", "--port", "--no-engine", "--tls-cert", "--tls-key", "--redis-url")
+_WORKER_FLAGS = ("--processes", "--pool")
+_FLAGS = (
+    "--headless", "--demo", "--offline", "--config", "--data-dir", "--for", "--help", *_SERVE_FLAGS, "--role",
+    *_WORKER_FLAGS,
+)  # fmt: skip
 _MESSAGES = (
     (re.compile(r"argument (--[\w-]+): expected one argument"), "cli.value_missing"),
     (re.compile(r"argument (--[\w-]+): ignored explicit argument"), "cli.no_value"),
@@ -28,11 +33,33 @@ _MESSAGES = (
 """What argparse says in English, and our sentence for it (the option is the first group)."""
 
 
+class ServeOptions(NamedTuple):
+    """What `serve` was told; None where the settings file decides.
+
+    `engine` is False for a server that only passes on what engines elsewhere report.
+    """
+
+    host: str | None = None
+    port: int | None = None
+    engine: bool = True
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    redis_url: str | None = None
+
+
+class WorkerOptions(NamedTuple):
+    """What `worker` was told; None where it decides by itself."""
+
+    processes: int | None = None
+    pool: str | None = None
+
+
 class Options(NamedTuple):
     """What the user asked for.
 
     `config_path` and `data_dir` are None where the usual places are meant; `duration` is in seconds, None for
-    as long as the user likes. `names` are the chosen benchmarks, or what is passed on to pytest.
+    as long as the user likes. `names` are the chosen benchmarks, what is passed on to pytest, or what `users`
+    shall do. `role` is a new user's.
     """
 
     mode: Mode = "desktop"
@@ -43,6 +70,9 @@ class Options(NamedTuple):
     duration: float | None = None
     offline: bool = False
     names: tuple[str, ...] = ()
+    serve: ServeOptions = ServeOptions()
+    worker: WorkerOptions = WorkerOptions()
+    role: Literal["viewer", "trader"] = "trader"
 
 
 def parse(arguments: Sequence[str]) -> Options:
@@ -60,24 +90,57 @@ def parse(arguments: Sequence[str]) -> Options:
     return Options(
         mode=mode, config_path=found.config, data_dir=found.data_dir, demo=found.demo,
         headless=mode == "headless", duration=found.duration, offline=found.offline, names=tuple(found.names),
+        serve=_serve_options(found), role=found.role or "trader",
+        worker=WorkerOptions(found.processes, found.pool),
+    )  # fmt: skip
+
+
+def _serve_options(found: argparse.Namespace) -> ServeOptions:
+    return ServeOptions(
+        host=found.host, port=found.port, engine=not found.no_engine, tls_cert=found.tls_cert,
+        tls_key=found.tls_key, redis_url=found.redis_url,
     )  # fmt: skip
 
 
 def _mode(parser: argparse.ArgumentParser, found: argparse.Namespace) -> Mode:
     word: str = found.mode
-    if word == "serve":
-        parser.error(tr("cli.serve_later"))
     if word and word not in _MODES:
         parser.error(_unknown(word, _MODES))
-    if found.names and word != "bench":
+    if word == "users":
+        _check_users(parser, found.names)
+    elif found.names and word != "bench":
         parser.error(_unknown(found.names[0], ()))
     if word == "test":
         parser.error(tr("cli.test_first"))
-    if word == "bench":
-        return "bench"
-    if word == "doctor":
-        return "doctor"
+    _check_belonging(parser, found, word)
+    for mode in ("bench", "doctor", "serve", "users", "worker"):
+        if word == mode:
+            return mode
     return "headless" if found.headless else "desktop"
+
+
+def _check_users(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
+    wanted = {"add": 2, "list": 1, "revoke": 2}
+    if not names or wanted.get(names[0]) != len(names):
+        parser.error(tr("cli.users_how"))
+
+
+def _check_belonging(parser: argparse.ArgumentParser, found: argparse.Namespace, word: str) -> None:
+    """Options that belong to one mode only are refused elsewhere: they would do nothing."""
+    if word == "worker":
+        told = _serve_options(found)._replace(redis_url=None)
+    else:
+        told = ServeOptions() if word == "serve" else _serve_options(found)
+    if told != ServeOptions():
+        given = [
+            flag for flag in _SERVE_FLAGS if getattr(found, flag[2:].replace("-", "_")) not in (None, False)
+        ]
+        parser.error(tr("cli.only_with", option=given[0], mode="serve"))
+    if word != "worker" and (found.processes is not None or found.pool is not None):
+        given = [flag for flag in _WORKER_FLAGS if getattr(found, flag[2:]) is not None]
+        parser.error(tr("cli.only_with", option=given[0], mode="worker"))
+    if found.role is not None and (word != "users" or found.names[0] != "add"):
+        parser.error(tr("cli.only_with", option="--role", mode="users add"))
 
 
 def _unknown(word: str, known: Sequence[str]) -> str:
@@ -101,6 +164,30 @@ def _path(word: str) -> Path:
     if not word.strip():
         raise argparse.ArgumentTypeError(tr("cli.empty_path"))
     return Path(word)
+
+
+def _port(word: str) -> int:
+    if not (word.isascii() and word.isdigit() and 0 <= int(word) <= 65535):
+        raise argparse.ArgumentTypeError(tr("cli.bad_port", word=word))
+    return int(word)
+
+
+def _processes(word: str) -> int:
+    if not (word.isascii() and word.isdigit() and 1 <= int(word) <= 256):
+        raise argparse.ArgumentTypeError(tr("cluster.bad_processes", word=word))
+    return int(word)
+
+
+def _pool(word: str) -> str:
+    if word not in ("prefork", "solo"):
+        raise argparse.ArgumentTypeError(tr("cluster.bad_pool", word=word))
+    return word
+
+
+def _role(word: str) -> str:
+    if word not in ("viewer", "trader"):
+        raise argparse.ArgumentTypeError(tr("cli.bad_role", word=word))
+    return word
 
 
 class _Parser(argparse.ArgumentParser):
@@ -134,4 +221,18 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     group.add_argument("--offline", action="store_true", help=tr("cli.offline"))
     group.add_argument("-h", "--help", action="help", help=tr("cli.help"))
+    _add_server_options(parser)
     return parser
+
+
+def _add_server_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(tr("cli.server_options"))
+    group.add_argument("--host", metavar=tr("cli.address"), help=tr("cli.host"))
+    group.add_argument("--port", type=_port, metavar=tr("cli.number"), help=tr("cli.port"))
+    group.add_argument("--no-engine", action="store_true", help=tr("cli.no_engine"))
+    group.add_argument("--tls-cert", type=_path, metavar=tr("cli.file"), help=tr("cli.tls_cert"))
+    group.add_argument("--tls-key", type=_path, metavar=tr("cli.file"), help=tr("cli.tls_key"))
+    group.add_argument("--redis-url", metavar="URL", help=tr("cli.redis_url"))
+    group.add_argument("--processes", type=_processes, metavar=tr("cli.number"), help=tr("cluster.processes"))
+    group.add_argument("--pool", type=_pool, metavar="prefork|solo", help=tr("cluster.pool"))
+    group.add_argument("--role", type=_role, metavar="viewer|trader", help=tr("cli.role"))

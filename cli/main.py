@@ -56,6 +56,18 @@ def _run_mode(options: Options) -> int:
         from cli.doctor import run_doctor
 
         return run_doctor(options)
+    if options.mode == "serve":
+        from cli.serve import run_serve
+
+        return run_serve(options)
+    if options.mode == "users":
+        from cli.users import run_users
+
+        return run_users(options)
+    if options.mode == "worker":
+        from cli.worker import run_worker_mode
+
+        return run_worker_mode(options)
     return _run_tests(options.names)
 
 

@@ -21,6 +21,7 @@ from core.paths import resolve_config_path, resolve_data_dir
 from core.session import Session, prepare_session
 from gui import theme
 from gui.main_window.main_window import MainWindow
+from gui.workers.server_host import ServerHost
 
 EXIT_CONFIG = 2
 EXIT_REFUSED = 1
@@ -95,9 +96,16 @@ def _run(
         window.notice_bar.say("warning", logs.warning)
     interrupts.target = window
     window.show()
+    server = ServerHost(window.worker, session.data_dir, window, shares=not session.demo)
+    server.said.connect(window.notice_bar.say)
+    window.first_painted.connect(lambda: server.apply(session.config))
+    window.settings.applied.connect(server.apply)
     if duration is not None:
         QTimer.singleShot(round(duration * 1000), window.close)
-    return int(app.exec_())
+    try:
+        return int(app.exec_())
+    finally:
+        server.stop()
 
 
 def _note_painted() -> None:

@@ -11,7 +11,6 @@ from fastapi import Request, Security
 from fastapi.security import APIKeyCookie, HTTPBearer
 
 from core.accounts import Account, hash_token
-from core.secrets import redactor
 from server.errors import ApiError
 from server.limits import FailureLimiter
 from server.sessions import Sessions
@@ -53,6 +52,8 @@ class Gate:
         self.sessions = sessions
         self.limiter = limiter or FailureLimiter()
         self.cookie_name = f"{COOKIE}_{port}"
+        self.guests: tuple[Account, ...] = ()
+        """Users of this run only, who are in no store."""
         self.on_change: Callable[[], None] = lambda: None
         self._by_hash: dict[str, Account] = {}
         self._by_name: dict[str, Account] = {}
@@ -60,7 +61,7 @@ class Gate:
 
     def update(self, accounts: Iterable[Account]) -> None:
         """These are the users from now on."""
-        active = [account for account in accounts if account.active]
+        active = [account for account in (*accounts, *self.guests) if account.active]
         self._by_hash = {account.token_hash: account for account in active}
         self._by_name = {account.name: account for account in active}
         self.on_change()
@@ -86,7 +87,6 @@ class Gate:
         if header:
             scheme, _, token = header.partition(" ")
             token = token.strip()
-            redactor.learn(token)
             account = self.find(token) if scheme.lower() == "bearer" else None
             if account is None:
                 raise self.refusal(request)
@@ -95,6 +95,8 @@ class Gate:
         account = self._by_name.get(self.sessions.owner(cookie))
         if account is None or not self.sessions.is_valid(cookie, account):
             raise _unauthorized()
+        if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+            raise ApiError(403, "foreign_origin")  # cookies go to every port of a host, also from other pages
         return Caller(account.name, account.role, account.token_hash, cookie)
 
     def refusal(self, request: Request) -> ApiError:

@@ -1,11 +1,11 @@
-"""The bots: looking at them, commanding them, following them."""
+"""The bots: looking at them and commanding them."""
 
 from __future__ import annotations
 
 import hashlib
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query, Request
+from fastapi import APIRouter, Header, Path, Request
 from starlette.responses import Response
 
 from core.commands import StartBot, StopBot
@@ -16,8 +16,7 @@ from server.channel import Bot
 from server.errors import ApiError, ErrorOut, unknown_bot
 from server.frames import encode
 from server.hub import Hub
-from server.models import EVENT_STREAM, BotOut, BotsOut, CommandOut, DayOut, StopIn
-from server.stream import StreamResponse
+from server.models import BotOut, BotsOut, CommandOut, DayOut, StopIn
 
 ANSWER_SECONDS = 3.0
 """For so long a command's end is waited for."""
@@ -31,16 +30,8 @@ def _errors(*statuses: int) -> Responses:
 
 router = APIRouter(prefix="/api/v1/bots", tags=["bots"])
 BotId = Annotated[str, Path(description="The bot's id.", examples=["asels-swing"])]
-LastId = Annotated[
-    str | None, Header(alias="Last-Event-ID", max_length=64, description="Sent by a browser that comes back.")
-]
-LastIdQuery = Annotated[
-    str | None,
-    Query(max_length=64, description="The same for a new EventSource, which cannot set a header."),
-]
-IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match", max_length=1000)]
+IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match")]
 _NOT_MODIFIED: Responses = {304: {"description": "Nothing has changed.", "model": None}}
-_STREAM: Responses = {200: EVENT_STREAM}
 
 
 @router.get("", response_model=BotsOut, responses=_errors() | _NOT_MODIFIED, summary="All of your bots")
@@ -48,21 +39,11 @@ async def bots(request: Request, caller: Looker, if_none_match: IfNoneMatch = No
     """Ask again with the answer's `ETag` in `If-None-Match`, and it is 304 while nothing has changed."""
     hub: Hub = request.app.state.hub
     channel = hub.channel(caller.name)
-    alive = {engine: {"alive": hub.alive(engine)} for engine in channel.engines(None)}
+    alive = {engine: {"alive": hub.alive(engine)} for engine in channel.engines()}
     body = b'{"bots":[%s],"engines":%s}' % (
         b",".join(bot.json for bot in channel.bots.values()), encode(alive),
     )  # fmt: skip
     return _tagged(body, if_none_match)
-
-
-@router.get(
-    "/status-stream", response_class=Response, responses=_errors() | _STREAM, summary="Follow all your bots"
-)
-async def follow_all(
-    request: Request, caller: Looker, last_event_id: LastId = None, last: LastIdQuery = None
-) -> Response:
-    """First a `snapshot`, then `update`s that carry changed fields only, `removed`, and `beat`s."""
-    return _stream(request, caller, None, last_event_id or last)
 
 
 @router.get(
@@ -78,18 +59,6 @@ async def day(request: Request, caller: Looker, bot_id: BotId) -> Response:
     """A point a minute at most, since this server first saw the bot today."""
     body = encode({"points": _find(request, caller, bot_id).day.points})
     return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
-
-
-@router.get(
-    "/{bot_id}/status-stream", response_class=Response, responses=_errors(404) | _STREAM,
-    summary="Follow one bot",
-)  # fmt: skip
-async def follow_one(
-    request: Request, caller: Looker, bot_id: BotId, last_event_id: LastId = None, last: LastIdQuery = None
-) -> Response:
-    """As the stream of all bots, of this one only. It ends when the bot is removed."""
-    _find(request, caller, bot_id)
-    return _stream(request, caller, bot_id, last_event_id or last)
 
 
 _COMMAND: Responses = {
@@ -131,11 +100,6 @@ def _tagged(body: bytes, if_none_match: str | None) -> Response:
     if tag in known or "*" in known:
         return Response(status_code=304, headers=headers)
     return Response(body, media_type="application/json", headers=headers)
-
-
-def _stream(request: Request, caller: Looker, bot_id: str | None, last_event_id: str | None) -> Response:
-    hub: Hub = request.app.state.hub
-    return StreamResponse(hub, caller.name, bot_id, last_event_id or "", caller.credential)
 
 
 async def _command(request: Request, found: Bot, command: BotCommand) -> Response:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.bots.model import BotState
@@ -82,6 +82,7 @@ class Channel:
         self._ring: deque[Event] = deque(maxlen=RING)
         self._snapshot: tuple[object, bytes] = (None, b"")
         """The bots' part of a snapshot, and of what it was made."""
+        self._engines: tuple[int, tuple[str, ...]] = (-1, ())
 
     # --- what the engines report --------------------------------------------------------------------
 
@@ -106,15 +107,6 @@ class Channel:
         self._publish("removed", bot_id, encode({"bot_id": bot_id}))
         for stream in [stream for stream in self.streams if stream.bot_id == bot_id]:
             stream.end()
-
-    def begin_anew(self) -> None:
-        """What was sent no longer leads to what is: every stream gets a snapshot."""
-        self.epoch = secrets.token_hex(6)
-        self.seq = 0
-        self._ring.clear()
-        self.revision += 1
-        for stream in self.streams:
-            stream.wake()
 
     def _send_soon(self, bot: Bot) -> None:
         loop = self._loop()
@@ -174,16 +166,21 @@ class Channel:
         It shows what was sent, so that the events after its number go on from it. The bots' part is made once
         for all who ask between two events.
         """
-        key = (self.epoch, self.seq, bot_id)
+        key = (self.seq, bot_id)
         if self._snapshot[0] != key:
             bots = [bot for name, bot in self.bots.items() if bot_id in (None, name)]
             self._snapshot = (key, b",".join(map(_sent_json, bots)))
         data = b'{"bots":[%s],"engines":%s}' % (self._snapshot[1], engines)
         return frame("snapshot", self.last_id, data, retry=True)
 
-    def engines(self, bot_id: str | None) -> Iterable[str]:
+    def engines(self, bot_id: str | None = None) -> tuple[str, ...]:
         """The engines that run this user's bots, or one of them."""
-        return dict.fromkeys(bot.engine for name, bot in self.bots.items() if bot_id in (None, name))
+        if bot_id is not None:
+            return (self.bots[bot_id].engine,) if bot_id in self.bots else ()
+        if self._engines[0] != self.revision:
+            names = tuple(dict.fromkeys(bot.engine for bot in self.bots.values()))
+            self._engines = (self.revision, names)
+        return self._engines[1]
 
 
 def _sent_json(bot: Bot) -> bytes:

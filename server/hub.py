@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from core.bots.model import BotState
 from server.channel import Bot, Channel
@@ -16,11 +16,14 @@ from server.frames import encode
 from server.stream import Stream
 
 BEAT_SECONDS = 2.0
-"""A stream shows at least this often that it lives."""
+"""A stream shows at least this often that it lives; where there are very many, half as often again."""
+MANY = 2000
+"""From so many streams on beats are what the server does most."""
 ALIVE_SECONDS = 5.0
 """An engine that was silent for longer no longer vouches for its bots."""
 _MOST_BEATS = 50
 _BREATH = 0.004
+_AGES_SECONDS = 0.05
 
 
 class TooManyStreamsError(Exception):
@@ -30,8 +33,12 @@ class TooManyStreamsError(Exception):
 class Hub:
     """All users' channels. A `StatusSink`."""
 
-    def __init__(self, max_streams: int = 20, *, beat_seconds: float = BEAT_SECONDS) -> None:
+    def __init__(
+        self, max_streams: int = 20, *, beat_seconds: float = BEAT_SECONDS,
+        get_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.get_running_loop,
+    ) -> None:  # fmt: skip
         self.closed = False
+        self._get_loop = get_loop
         self._max_streams = max_streams
         self._beat_seconds = beat_seconds
         self._channels: dict[str, Channel] = {}
@@ -41,7 +48,7 @@ class Hub:
         """When an engine last showed that it lives, by the loop's clock."""
         self._beats: OrderedDict[Stream, float] = OrderedDict()
         self._beating: asyncio.TimerHandle | None = None
-        self.on_report: Callable[[], None] = lambda: None
+        self._ages: dict[tuple[str, ...], tuple[float, bytes]] = {}
 
     # --- what the bus reports -----------------------------------------------------------------------
 
@@ -52,11 +59,12 @@ class Hub:
             for bot_id in [i for i, bot in channel.bots.items() if bot.engine == engine and i not in there]:
                 self._remove(bot_id)
         for state in states:
-            known = self.find(state.owner, state.bot_id)
-            if known is not None and known.state.version > state.version:
-                self._replace(engine, state)  # another database: its versions count anew
-            else:
+            home = self._homes.get(state.bot_id)
+            known = None if home is None else home.bots[state.bot_id].state
+            if known is None or known.version < state.version or known == state:
                 self._put(engine, state)
+            else:  # another database: its versions count anew
+                self._replace(engine, state)
 
     def on_state(self, engine: str, state: BotState) -> None:
         """See `StatusSink.on_state`."""
@@ -76,12 +84,8 @@ class Hub:
         channel.put(engine, state)
 
     def _replace(self, engine: str, state: BotState) -> None:
-        channel = self.channel(state.owner)
-        bot = channel.bots.pop(state.bot_id)
-        if bot.timer is not None:
-            bot.timer.cancel()
-        channel.put(engine, state)
-        channel.begin_anew()
+        self._remove(state.bot_id)
+        self._put(engine, state)
 
     def _remove(self, bot_id: str) -> None:
         self._homes.pop(bot_id).remove(bot_id)
@@ -92,7 +96,7 @@ class Hub:
         """The user's channel."""
         channel = self._channels.get(user)
         if channel is None:
-            channel = self._channels[user] = Channel(user, asyncio.get_running_loop)
+            channel = self._channels[user] = Channel(user, self._get_loop)
         return channel
 
     def find(self, user: str, bot_id: str) -> Bot | None:
@@ -100,13 +104,17 @@ class Hub:
         channel = self._channels.get(user)
         return None if channel is None else channel.bots.get(bot_id)
 
-    def ages(self, engines: Iterable[str]) -> dict[str, float | None]:
-        """For how many seconds each engine has been silent; None for one that was never heard."""
+    def ages(self, engines: tuple[str, ...]) -> bytes:
+        """For how many seconds each engine has been silent, as JSON; null for one that was never heard.
+
+        Made once for all who ask within a twentieth of a second.
+        """
         now = self._now()
-        return {
-            engine: round(max(0.0, now - self._heard[engine]), 1) if engine in self._heard else None
-            for engine in engines
-        }
+        made = self._ages.get(engines)
+        if made is None or now - made[0] > _AGES_SECONDS:
+            ages = {name: _age(now, self._heard.get(name)) for name in engines}
+            made = self._ages[engines] = (now, encode(ages))
+        return made[1]
 
     def alive(self, engine: str) -> bool:
         """Whether the engine showed a sign of life lately."""
@@ -118,7 +126,7 @@ class Hub:
         return tuple(self._heard)
 
     def _now(self) -> float:
-        return asyncio.get_running_loop().time()
+        return self._get_loop().time()
 
     # --- streams ------------------------------------------------------------------------------------
 
@@ -152,10 +160,6 @@ class Hub:
         if not channel.streams and not channel.bots and self._channels.get(channel.owner) is channel:
             del self._channels[channel.owner]
 
-    def engines_json(self, stream: Stream) -> bytes:
-        """The ages of the engines behind a stream's bots."""
-        return encode(self.ages(stream.channel.engines(stream.bot_id)))
-
     def end_streams(self, is_valid: Callable[[str, str], bool]) -> None:
         """End the streams whose user and credential are no longer valid."""
         for stream in list(self._beats):
@@ -173,7 +177,7 @@ class Hub:
 
     def _beat_later(self) -> None:
         """Wait for the next stream whose beat is due; they are in this order."""
-        loop = asyncio.get_running_loop()
+        loop = self._get_loop()
         due = next(iter(self._beats.values()))
         self._beating = loop.call_later(max(_BREATH, due - loop.time()), self._beat)
 
@@ -184,8 +188,12 @@ class Hub:
         for stream in [stream for stream, _due in zip(self._beats, range(_MOST_BEATS), strict=False)]:
             if self._beats[stream] > now + _BREATH:
                 break
-            self._beats[stream] = now + self._beat_seconds
+            self._beats[stream] = now + self._beat_seconds * (1.0 if len(self._beats) <= MANY else 1.5)
             self._beats.move_to_end(stream)
             stream.beat()
         if self._beats and not self.closed:
             self._beat_later()
+
+
+def _age(now: float, heard: float | None) -> float | None:
+    return None if heard is None else round(max(0.0, now - heard), 1)

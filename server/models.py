@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -111,33 +111,3 @@ class HealthOut(BaseModel):
 
     status: Literal["ok"]
     engines: Literal["alive", "silent", "none"]
-
-
-EVENT_STREAM: dict[str, Any] = {
-    "description": "An endless stream of Server-Sent Events.",
-    "content": {
-        "text/event-stream": {
-            "schema": {"type": "string"},
-            "examples": {
-                "first": {
-                    "summary": "at once: everything there is",
-                    "value": 'retry: 2000\nevent: snapshot\nid: 5f0c6c3a9e21-41\ndata: {"bots":[{'
-                    '"bot_id":"a","version":17,"status":"running"}],"engines":{"local":0.3}}\n\n',
-                },
-                "later": {
-                    "summary": "then what has changed, and only that",
-                    "value": 'event: update\nid: 5f0c6c3a9e21-42\ndata: {"bot_id":"a","version":18,'
-                    '"open_pnl":12.5}\n\n',
-                },
-                "gone": {
-                    "summary": "a bot is no longer there",
-                    "value": 'event: removed\nid: 5f0c6c3a9e21-43\ndata: {"bot_id":"a"}\n\n',
-                },
-                "beat": {
-                    "summary": "every two seconds: for how many seconds each engine was silent",
-                    "value": 'event: beat\nid: 5f0c6c3a9e21-43\ndata: {"engines":{"local":0.4}}\n\n',
-                },
-            },
-        }
-    },
-}

@@ -114,10 +114,21 @@ class ServerThread:
         """Begin to serve; returns at once."""
         self._thread.start()
 
+    @property
+    def alive(self) -> bool:
+        """Whether it serves, or is about to."""
+        return self._thread.is_alive()
+
+    def begin_to_end(self) -> None:
+        """Take nobody new and end all streams; returns at once. Idempotent."""
+        self._server.end()
+
     def stop(self, seconds: float = 3.0) -> bool:
         """End, and wait for that so many seconds at most; whether it has ended. Idempotent."""
         self._server.end()
-        if self._thread.is_alive():
+        if self._thread.ident is None:
+            self._listener.close()
+        elif self._thread.is_alive():
             self._thread.join(seconds)
         ended = not self._thread.is_alive()
         if not ended:

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.errors import ApiError
+from server.stream import DIRECT_SEND
 
 MOST_BODY = 16_384
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -48,6 +49,7 @@ class SecurityMiddleware:
                 message = {**message, "headers": [*message.get("headers", ()), *HEADERS]}
             await send(message)
 
+        scope[DIRECT_SEND] = send
         problem = self._problem(scope)
         if problem is not None:
             await problem.response()(scope, receive, send_with_headers)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from core.secrets import redactor
 from server.auth import Caller, Gate, Looker, check_csrf, check_same_origin, too_many
 from server.errors import ErrorOut
 from server.hub import Hub
@@ -23,7 +22,6 @@ _NO_STORE = {"Cache-Control": "no-store"}
 async def log_in(request: Request, login: LoginIn) -> Response:
     """Sets an HttpOnly, SameSite=Strict cookie that lasts for 30 days or until the token is revoked."""
     gate: Gate = request.app.state.gate
-    redactor.learn(login.token)
     if "sec-fetch-site" in request.headers or "origin" in request.headers:
         check_same_origin(request)
     wait = gate.limiter.wait(request.client.host if request.client else "")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from server.frames import frame
@@ -21,6 +21,10 @@ HEADERS = (
 )
 
 
+DIRECT_SEND = "swing_hunter.send"
+"""Where a request's scope holds the server's own `send`."""
+
+
 class Stream:
     """Where one client is in its channel: a number, and nothing that could grow.
 
@@ -31,7 +35,6 @@ class Stream:
         "_beat",
         "_cursor",
         "_ending",
-        "_epoch",
         "_waiter",
         "bot_id",
         "channel",
@@ -50,7 +53,6 @@ class Stream:
         self.gone = False
         """The client is gone: there is nobody to send to."""
         self._cursor = cursor
-        self._epoch = channel.epoch
         self._beat = (
             cursor is not None
         )  # who comes back and has missed nothing shall see at once that it lives
@@ -81,9 +83,9 @@ class Stream:
     def take(self) -> bytes:
         """What is to be sent now, b"" if nothing."""
         channel = self.channel
-        if self._cursor is None or self._epoch != channel.epoch or not channel.reaches(self._cursor):
-            self._cursor, self._epoch, self._beat = channel.seq, channel.epoch, False
-            return channel.snapshot(self.bot_id, self.hub.engines_json(self))
+        if self._cursor is None or not channel.reaches(self._cursor):
+            self._cursor, self._beat = channel.seq, False
+            return channel.snapshot(self.bot_id, self.hub.ages(channel.engines(self.bot_id)))
         if self._cursor != channel.seq:
             parts = b"".join(channel.since(self._cursor, self.bot_id))
             self._cursor = channel.seq
@@ -91,7 +93,8 @@ class Stream:
                 return parts
         if self._beat:
             self._beat = False
-            return frame("beat", channel.last_id, b'{"engines":%s}' % self.hub.engines_json(self))
+            ages = self.hub.ages(channel.engines(self.bot_id))
+            return frame("beat", channel.last_id, b'{"at":%.3f,"engines":%s}' % (time.time(), ages))
         return b""
 
     @property
@@ -108,33 +111,26 @@ class Stream:
             self._waiter = None
 
 
-class StreamResponse(Response):
-    """Sends one stream until it ends or its client is gone.
+async def serve_stream(
+    hub: Hub, wish: tuple[str, str | None, str, str], scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Answer with a stream (see `Hub.subscribe` for the wish) until it ends or its client is gone.
 
-    The slot is claimed here and not before, where it is sure to be given back. Bare ASGI, in one task and a
-    small second one that listens for the client's end.
+    The slot is claimed here, where it is sure to be given back. Bare ASGI, in one task and a small second one
+    that listens for the client's end. Raises `TooManyStreamsError` before anything is sent.
     """
-
-    def __init__(self, hub: Hub, user: str, bot_id: str | None, last_event_id: str, credential: str) -> None:
-        self.status_code = 200
-        self.background = None
-        self.body = b""
-        self.raw_headers = list(HEADERS)
-        self._hub = hub
-        self._wish = (user, bot_id, last_event_id, credential)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See `starlette.responses.Response`. Raises `TooManyStreamsError` before anything is sent."""
-        stream = self._hub.subscribe(*self._wish)
-        watcher = asyncio.create_task(_watch(stream, receive))
-        try:
-            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await _feed(stream, send)
-            if not stream.gone:
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
-        finally:
-            self._hub.unsubscribe(stream)
-            watcher.cancel()
+    stream = hub.subscribe(*wish)
+    watcher = asyncio.create_task(_watch(stream, receive))
+    try:
+        await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
+        # Every layer on the way out would cost each event a little, and has nothing to say any more.
+        direct: Send = scope.get(DIRECT_SEND, send)
+        await _feed(stream, direct)
+        if not stream.gone:
+            await direct({"type": "http.response.body", "body": b"", "more_body": False})
+    finally:
+        hub.unsubscribe(stream)
+        watcher.cancel()
 
 
 async def _feed(stream: Stream, send: Send) -> None:

@@ -23,7 +23,7 @@ from core.bots.model import (
     BotTrade,
 )
 from core.config import BotConfig
-from core.model import Freshness
+from core.model import Freshness, OutboxLine, Signal
 from core.storage.base import Store
 from tests.storage_helpers import NOON, D
 
@@ -93,6 +93,7 @@ def alert(number: int = 1, bot_id: str = "b1", **fields: Any) -> BotAlert:
 def bot_work(store: Store, seed: int, bots: int = 4) -> Iterator[int]:
     """Endless trading that depends on nothing but `seed` and what `store` holds; yields after each step."""
     dice = random.Random(seed)
+    store.route(_line_of)
     names = [f"b{number}" for number in range(bots)]
     known = {record.state.bot_id: record for record in store.bots()}
     for number in itertools.count(1):
@@ -101,6 +102,11 @@ def bot_work(store: Store, seed: int, bots: int = 4) -> Iterator[int]:
         store.commit_bots(changes)
         known.update((made.state.bot_id, _record(known.get(made.state.bot_id), made)) for made in changes)
         yield number
+
+
+def _line_of(fact: Signal | BotAlert) -> tuple[OutboxLine, ...]:
+    name = fact.alert_id if isinstance(fact, BotAlert) else str(fact.timestamp)
+    return (OutboxLine(message_id=name, channel="toast", kind="bot", payload="{}", created=NOON),)
 
 
 def _record(before: BotRecord | None, made: BotChange) -> BotRecord:

@@ -149,6 +149,19 @@ def xvfb() -> Iterator[str]:
         server.terminate()
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """A real PostgreSQL server (`tests.loopback.postgres.PostgresServer`), started once it is wanted."""
+    from tests.loopback.postgres import PostgresServer, missing
+
+    why = missing()
+    if why:
+        pytest.skip(why)
+    server = PostgresServer()
+    yield server
+    server.close()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     """Remember whether the test passed; with CI=true a test may be skipped only for another system's sake."""

@@ -16,6 +16,7 @@ import pytest
 from jeepney import MessageType, new_error, new_method_return
 from jeepney.bus_messages import message_bus
 from jeepney.io.blocking import open_dbus_connection
+from msgspec.structs import replace
 from PyQt5.QtCore import QCoreApplication
 from PyQt5.QtWidgets import QSystemTrayIcon
 from pytestqt.qtbot import QtBot
@@ -123,6 +124,8 @@ def test_a_note_as_the_specification_wants_it(bus: str, service: DBusService) ->
         name, replaces, _, title, body, actions, hints, _ = server.notes[0]
         assert (name, replaces, title, body) == ("Swing Hunter", 0, MESSAGE.title, MESSAGE.body)
         assert (actions, hints) == ([], {})
+        channel.deliver(replace(MESSAGE, silent=True), 2)
+        assert server.notes[1][6] == {"urgency": ("y", 0), "suppress-sound": ("b", True)}
 
 
 @needs_bus

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from cli import headless
 from cli.arguments import Options
+from cli.engine_run import alert_error
 from core.config import Config
 from core.errors import AlreadyRunningError, ConfigError, StorageError
 from core.instance_lock import InstanceLock
@@ -175,7 +176,7 @@ def test_errors_are_alerted() -> None:
         def send_error(self, error: str) -> None:
             told.append(error)
 
-    headless._alert_error(Notice("info", "engine.stored_again"), Notifier())  # type: ignore[arg-type]
-    headless._alert_error(Notice("error", "engine.clock_wrong"), Notifier())  # type: ignore[arg-type]
+    alert_error(Notice("info", "engine.stored_again"), Notifier())  # type: ignore[arg-type]
+    alert_error(Notice("error", "engine.clock_wrong"), Notifier())  # type: ignore[arg-type]
     assert len(told) == 1
     assert "clock" in told[0]

@@ -167,7 +167,7 @@ class FakeService:
         self.shown: list[tuple[str, str]] = []
         self.closed = 0
 
-    def show(self, title: str, body: str, timeout: float) -> None:
+    def show(self, title: str, body: str, timeout: float, *, quiet: bool = False) -> None:
         self.shown.append((title, body))
 
     def probe(self, timeout: float) -> None:

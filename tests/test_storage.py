@@ -12,15 +12,14 @@ from msgspec.structs import replace
 from core.errors import InputError
 from core.i18n import set_language
 from core.model import Bar, ClosedTrade, Side
-from core.storage import open_store
 from core.storage.base import Store
-from core.storage.memory_store import MemoryStore
 from tests.storage_helpers import NOON, D, delivery, position, signal
+from tests.store_kinds import KINDS, open_kind
 
 
-@pytest.fixture(params=["memory", "sql"])
+@pytest.fixture(params=KINDS)
 def store(request: pytest.FixtureRequest, data_dir: Path) -> Iterator[Store]:
-    made = MemoryStore() if request.param == "memory" else open_store("", data_dir)
+    made = open_kind(request, data_dir)
     yield made
     made.close()
 
@@ -245,15 +244,6 @@ def test_a_bar_is_overwritten_or_kept(store: Store) -> None:
     store.add_bars([a_bar(NOON, 46.0), a_bar(NOON + 120)], keep=True)
     assert [bar.close for bar in store.bars("BIST:ASELS")] == [45.5, 45.32, 45.32]
     store.add_bars([])
-
-
-def test_bars_can_be_overwritten_in_any_database(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.storage.bar_rows._QUICK", frozenset())
-    made = open_store("", data_dir)
-    test_a_bar_is_overwritten_or_kept(made)
-    made.add_bars([a_bar(NOON)], keep=True)
-    assert made.bars("BIST:ASELS")[0].close == 45.5
-    made.close()
 
 
 def test_old_bars_are_forgotten(store: Store) -> None:

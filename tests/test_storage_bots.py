@@ -10,16 +10,15 @@ from msgspec.structs import replace
 
 from core.bots.model import BotChange
 from core.errors import StaleBotError
-from core.storage import open_store
 from core.storage.base import Store
-from core.storage.memory_store import MemoryStore
 from tests.bot_helpers import CONFIG, alert, bot_fill, change, order, state, trade
 from tests.storage_helpers import NOON, D
+from tests.store_kinds import KINDS, open_kind
 
 
-@pytest.fixture(params=["memory", "sql"])
+@pytest.fixture(params=KINDS)
 def store(request: pytest.FixtureRequest, data_dir: Path) -> Iterator[Store]:
-    made = MemoryStore() if request.param == "memory" else open_store("", data_dir)
+    made = open_kind(request, data_dir)
     yield made
     made.close()
 

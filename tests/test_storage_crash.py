@@ -29,15 +29,15 @@ BOT_ROUNDS = 200
 
 
 class Writer:
-    """The process of `tests.storage_writer`."""
+    """The process of `tests.storage_writer`, or of another module that takes orders as it does."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str = "tests.storage_writer") -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.storage_writer"], cwd=Path(__file__).parents[1],
+            [sys.executable, "-m", module], cwd=Path(__file__).parents[1],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
         )  # fmt: skip
 
-    def order(self, what: str, path: Path, number: int) -> int:
+    def order(self, what: str, path: Path | str, number: int | str) -> int:
         """Begin to carry out an order; returns the pid of the process that does it."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{what}\t{path}\t{number}\n")

@@ -230,7 +230,7 @@ def test_where_it_is_missing_the_next_service_is_used(qtbot: QtBot, monkeypatch:
     class Next(WindowsService):
         label = "next"
 
-        def show(self, title: str, body: str, timeout: float) -> None:
+        def show(self, title: str, body: str, timeout: float, *, quiet: bool = False) -> None:
             """It works."""
 
         def probe(self, timeout: float) -> None:

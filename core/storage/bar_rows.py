@@ -10,12 +10,14 @@ import sqlalchemy as sa
 
 from core.model import Bar
 from core.storage import schema
+from core.storage.bulk import BulkInsert
 
 _table = schema.bars
 _columns = (_table.c.start, _table.c.open, _table.c.high, _table.c.low, _table.c.close, _table.c.volume)
 _LAST = 2**62
-_QUICK = frozenset({"sqlite"})
-"""The databases that overwrite or ignore a row in one statement, written so."""
+_KEY, _FIGURES = ("instrument", "seconds", "start"), ("open", "high", "low", "close", "volume")
+_put_bar, _keep_bar = BulkInsert(_table, _KEY, _FIGURES), BulkInsert(_table, _KEY)
+_put_instrument = BulkInsert(schema.instruments, ["key"])
 
 
 class BarRows:
@@ -35,10 +37,7 @@ class BarRows:
              "low": bar.low, "close": bar.close, "volume": bar.volume}
             for (number, start), bar in rows.items()
         ]  # fmt: skip
-        if connection.dialect.name in _QUICK:
-            connection.execute(_table.insert().prefix_with("OR IGNORE" if keep else "OR REPLACE"), values)
-        else:
-            _add_anywhere(connection, values, keep=keep)
+        (_keep_bar if keep else _put_bar).run(connection, values)
 
     def newest(
         self, connection: sa.Connection, key: str, seconds: int, since: float, until: float, limit: int
@@ -96,26 +95,14 @@ class BarRows:
     def _numbers_of(self, connection: sa.Connection, keys: Iterable[str]) -> dict[str, int]:
         """The numbers of `keys`; new ones are given, and remembered only once they are known to be stored."""
         numbers: dict[str, int] = {}
+        table = schema.instruments
         for key in dict.fromkeys(keys):
             number = self._number(connection, key)
-            if number is None:
-                query = schema.instruments.insert().values(key=key).returning(schema.instruments.c.id)
-                number = int(connection.execute(query).scalar_one())
+            if number is None:  # another process may be as quick
+                _put_instrument.run(connection, [{"key": key}])
+                number = connection.execute(sa.select(table.c.id).where(table.c.key == key)).scalar_one()
             numbers[key] = number
         return numbers
-
-
-def _add_anywhere(connection: sa.Connection, values: list[dict[str, Any]], *, keep: bool) -> None:
-    """As "OR REPLACE" and "OR IGNORE", for databases that have neither."""
-    same = [_table.c[name] == sa.bindparam(f"its_{name}") for name in ("instrument", "seconds", "start")]
-    keys = [{f"its_{name}": row[name] for name in ("instrument", "seconds", "start")} for row in values]
-    if not keep:
-        connection.execute(_table.delete().where(*same), keys)
-    else:
-        known = sa.select(sa.literal(1)).where(*same)
-        values = [row for row, key in zip(values, keys, strict=True) if not connection.scalar(known, key)]
-    if values:
-        connection.execute(_table.insert(), values)
 
 
 def _bar(key: str, row: Any) -> Bar:

@@ -1,8 +1,8 @@
 """The tables of the database. A change here needs a revision in `migrations/versions` and a new `HEAD`.
 
 Times are Unix seconds (UTC), money is text that holds a decimal exactly. `position_events` is a journal:
-every change of a position adds a line in the same transaction, and no line is ever changed (SQLite enforces
-it). A line holds the position as it is afterwards, with quantity 0 once it is closed or deleted.
+every change of a position adds a line in the same transaction, and no line is ever changed (the database
+enforces it). A line holds the position as it is afterwards, with quantity 0 once it is closed or deleted.
 """
 
 from __future__ import annotations
@@ -49,6 +49,11 @@ def _number(name: str) -> sa.Column[Any]:
 
 def _text(name: str, **options: Any) -> sa.Column[Any]:
     return sa.Column(name, sa.Text, nullable=False, **options)
+
+
+def _number_of_row(name: str = "id") -> sa.Column[Any]:
+    """A key that the database gives; of 64 bits where its kind of integer has not so many anyway."""
+    return sa.Column(name, sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True)
 
 
 def _position_columns() -> list[sa.Column[Any]]:
@@ -131,7 +136,7 @@ bars = sa.Table(
 
 bots = sa.Table(
     "bots", metadata,
-    sa.Column("position", sa.Integer, primary_key=True),  # the order in which they were first stored
+    _number_of_row("position"),  # the order in which they were first stored
     _text("bot_id", unique=True), _text("owner"), _text("config"),
     sa.Column("version", sa.BigInteger, nullable=False),
     _text("state"), _money("cash"), _text("memory"), _text("series"),
@@ -141,7 +146,7 @@ bots = sa.Table(
 
 bot_orders = sa.Table(
     "bot_orders", metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
+    _number_of_row(),
     _text("order_id", unique=True), _text("bot_id"), _text("key"), _text("side"), _text("kind"),
     _money("quantity"), _text("status"), _text("reason"), _time("created_at"), _money("price", optional=True),
     _time("updated_at"),
@@ -152,7 +157,7 @@ bot_orders = sa.Table(
 
 bot_fills = sa.Table(
     "bot_fills", metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
+    _number_of_row(),
     _text("fill_id", unique=True),
     sa.Column("order_id", sa.Text, sa.ForeignKey("bot_orders.order_id"), nullable=False),
     _text("bot_id"), _text("key"), _text("side"), _money("quantity"), _money("price"), _money("fee"),
@@ -165,7 +170,7 @@ bot_fills = sa.Table(
 
 bot_trades = sa.Table(
     "bot_trades", metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
+    _number_of_row(),
     _text("trade_id", unique=True), _text("bot_id"), _text("owner"), _text("key"), _money("quantity"),
     _money("entry_price"), _money("exit_price"), _time("opened_at"), _time("closed_at"), _money("fees"),
     _money("pnl"), _text("reason"),
@@ -178,7 +183,7 @@ bot_trades = sa.Table(
 outbox = sa.Table(
     "outbox", metadata,
     # One line per message and channel, delivered in this order per channel; a repeated message is refused.
-    sa.Column("id", sa.Integer, primary_key=True),
+    _number_of_row(),
     _text("message_id"), _text("channel"), _text("kind"), _text("payload"), _time("created"), _text("status"),
     _text("held_by"), _time("held_until"),
     _text("summary"),  # the id of the summary that it went into
@@ -197,12 +202,24 @@ users = sa.Table(
 
 version = sa.Table(VERSION_TABLE, sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True))
 
+
+def _guard_journal(statement: str, dialect: str) -> None:
+    ddl = sa.DDL(statement).execute_if(dialect=dialect)  # type: ignore[no-untyped-call]
+    sa.event.listen(position_events, "after_create", ddl)
+
+
 for _action in ("UPDATE", "DELETE"):
-    sa.event.listen(
-        position_events,
-        "after_create",
-        sa.DDL(  # type: ignore[no-untyped-call]
-            f"CREATE TRIGGER position_events_no_{_action.lower()} BEFORE {_action} ON position_events "
-            "BEGIN SELECT RAISE(ABORT, 'position_events is a journal'); END"
-        ).execute_if(dialect="sqlite"),
+    _guard_journal(
+        f"CREATE TRIGGER position_events_no_{_action.lower()} BEFORE {_action} ON position_events "
+        "BEGIN SELECT RAISE(ABORT, 'position_events is a journal'); END",
+        "sqlite",
     )
+JOURNAL_GUARD = (
+    "CREATE FUNCTION position_events_is_a_journal() RETURNS trigger LANGUAGE plpgsql AS "
+    "'BEGIN RAISE EXCEPTION ''position_events is a journal''; END'",
+    "CREATE TRIGGER position_events_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON position_events "
+    "FOR EACH STATEMENT EXECUTE FUNCTION position_events_is_a_journal()",
+)
+"""PostgreSQL's way to keep the journal as it was written."""
+for _statement in JOURNAL_GUARD:
+    _guard_journal(_statement, "postgresql")

@@ -23,7 +23,7 @@ from core.storage import schema
 from core.storage.backups import FOLDER, backups_of, set_aside
 from core.storage.bar_rows import BarRows
 from core.storage.booking import book_close, check_position, no_position
-from core.storage.bulk import insert_numbered
+from core.storage.bulk import BulkInsert, insert_numbered
 from core.storage.database import Database, parse_url
 from core.storage.faults import DatabaseFault
 from core.storage.rows import to_position, to_row, to_trade
@@ -33,6 +33,7 @@ from core.storage.versions import bring_up_to_date
 
 log = logging.getLogger(__name__)
 
+_put_value = BulkInsert(schema.values, ["key"], ["value"])
 BUSY_SECONDS = 1.0
 """How long another program's lock is waited for; short, because the engine's thread waits with it."""
 
@@ -51,6 +52,7 @@ class SqlStore(BotTables, OutboxTables):
     ) -> None:  # fmt: skip
         self._thread = threading.get_ident()
         self._closed = False
+        self._unsure = set()
         self._now = now
         self._database = Database(parse_url(url, data_dir, name), busy_seconds=busy_seconds)
         self._bar_rows = BarRows()
@@ -142,10 +144,8 @@ class SqlStore(BotTables, OutboxTables):
     def set_value(self, key: str, value: Any) -> None:
         """See `Store.set_value`. Raises `TypeError` or `ValueError` for what JSON cannot hold."""
         text = json.dumps(value, allow_nan=False)
-        table = schema.values
         with self._transaction() as connection:
-            if connection.execute(table.update().where(table.c.key == key).values(value=text)).rowcount == 0:
-                connection.execute(table.insert().values(key=key, value=text))
+            _put_value.run(connection, [{"key": key, "value": text}])
 
     # --- bars ---------------------------------------------------------------------------------------
 
@@ -237,7 +237,8 @@ class SqlStore(BotTables, OutboxTables):
 
 def _open_position(connection: sa.Connection, position_id: int) -> Position:
     table = schema.positions
-    row = connection.execute(sa.select(table).where(table.c.id == position_id)).one_or_none()
+    query = sa.select(table).where(table.c.id == position_id).with_for_update()
+    row = connection.execute(query).one_or_none()
     if row is None:
         raise no_position(position_id)
     return to_position(row._mapping)

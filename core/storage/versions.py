@@ -51,6 +51,7 @@ def _known_version(connection: sa.Connection, database: Database) -> str:
 
 def _create(database: Database) -> None:
     with database.transaction(write=True) as connection:
+        database.alone(connection)
         if _known_version(connection, database):
             return  # another process was quicker
         metadata.create_all(connection, checkfirst=False)
@@ -65,6 +66,7 @@ def _migrate(database: Database, found: str, backup_folder: Path | None) -> None
     log.info("migrating %s from %s to %s, backup: %s", database.where, found, HEAD, backup)
     try:
         with database.without_foreign_keys(), database.transaction(write=True) as connection:
+            database.alone(connection)
             _run_alembic(connection)
     except (DatabaseFault, exc.SQLAlchemyError) as error:
         if isinstance(error, DatabaseFault) and error.kind != "other":

@@ -12,7 +12,11 @@ from core.config_check import all_paths, check_value, with_value
 from core.config_rules import problems_between
 from core.i18n import format_number, tr
 
-KEPT_AS_THEY_STAND = frozenset(("bots", "bot_executor", "server"))
+KEPT_AS_THEY_STAND = frozenset(
+    path
+    for path in all_paths()
+    if path.partition(".")[0] in ("bots", "bot_executor", "server", "remote_servers")
+)
 PAGES: dict[str, tuple[str, ...]] = {
     "general": ("language", "theme", "flash_changes", "exchange", "symbols", "extra_closures", "log_level",
                 "debug_mode"),
@@ -26,6 +30,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "notifications": ("real_time.enable_notifications", "real_time.notification_channels.toast",
                       "real_time.notification_channels.desktop", "real_time.notification_channels.telegram",
                       "real_time.notification_channels.email"),
+    "bot_alerts": tuple(path for path in all_paths() if path.startswith("real_time.bot_notifications.")),
     "telegram": ("real_time.telegram.enabled", "real_time.telegram.bot_token", "real_time.telegram.chat_id",
                  "real_time.telegram.api_base"),
     "email": ("real_time.email.enabled", "real_time.email.host", "real_time.email.port",

@@ -21,6 +21,7 @@ from PyQt5.QtWidgets import (
 
 from core.config import Config
 from core.i18n import tr
+from gui.dialogs.bot_alerts_page import BotAlertsPage
 from gui.dialogs.setting_rules import LINKED, candidate, pages, sentences_between
 from gui.dialogs.settings_page import SettingsPage
 from gui.dialogs.threshold_preview import ThresholdPreview
@@ -32,7 +33,7 @@ LIST_WIDTH = 175
 LINE = 34
 PICTURES = {
     "general": "settings", "prices": "chart", "signals": "signal", "notifications": "bell",
-    "telegram": "send", "email": "mail", "push": "plug", "storage": "save",
+    "bot_alerts": "bell", "telegram": "send", "email": "mail", "push": "plug", "storage": "save",
 }  # fmt: skip
 
 
@@ -56,7 +57,7 @@ class SettingsDialog(QDialog):
         self._values: dict[str, Any] = {}
         self._between: dict[str, str] = {}
         self._linking = self._refused = False
-        self.pages = {name: SettingsPage(name, paths, self) for name, paths in pages().items()}
+        self.pages = {name: _page(name, paths, self) for name, paths in pages().items()}
         self._page_of = {path: page for page in self.pages.values() for path in page.fields}
         self.preview = ThresholdPreview()
         self.pages["signals"].add_below(self.preview)
@@ -272,3 +273,7 @@ class SettingsDialog(QDialog):
         super().changeEvent(event)
         if event.type() == QEvent.LanguageChange and hasattr(self, "pages"):
             self.retranslate()
+
+
+def _page(name: str, paths: tuple[str, ...], parent: QWidget) -> SettingsPage:
+    return (BotAlertsPage if name == "bot_alerts" else SettingsPage)(name, paths, parent)

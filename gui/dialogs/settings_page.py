@@ -53,18 +53,26 @@ class SettingsPage(QScrollArea):
         self._grid.setColumnMinimumWidth(0, NAME_WIDTH)
         self._grid.setColumnStretch(1, 1)
         column.addLayout(self._grid)
+        self._prepare()
         for path in paths:
             self._add(path)
         column.addSpacing(6)
         self._column = column
         column.addLayout(self._make_tests())
         column.addStretch(1)
+        self._finish()
         self.setWidget(body)
         self.retranslate()
 
     def add_below(self, widget: QWidget) -> None:
         """Put `widget` under the fields."""
         self._column.insertWidget(self._column.count() - 1, widget)
+
+    def _prepare(self) -> None:
+        """Before the fields are made."""
+
+    def _finish(self) -> None:
+        """After everything was laid out."""
 
     def _add(self, path: str) -> None:
         editor = make_editor(rule_of(path))
@@ -98,6 +106,10 @@ class SettingsPage(QScrollArea):
     def label_of(self, path: str) -> str:
         """The name of a setting in the interface's language."""
         return tr(f"settings.{path}")
+
+    def help_of(self, path: str) -> str:
+        """What is said below a setting."""
+        return _help(path)
 
     def set_config(self, config: Config) -> None:
         """Show the values of `config`."""
@@ -146,7 +158,7 @@ class SettingsPage(QScrollArea):
         """Speak the language in use."""
         self._title.setText(tr(f"settings.page_{self.name}"))
         for path, field in self.fields.items():
-            field.set_label(self.label_of(path), _help(path))
+            field.set_label(self.label_of(path), self.help_of(path))
             self.editor(path).retranslate()
             if path in self._names:
                 self._names[path].setText(self.label_of(path))

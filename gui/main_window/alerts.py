@@ -32,9 +32,7 @@ class Alerts(QObject):
     accepted = pyqtSignal(object)
     """An `AcceptMessage` for the engine."""
 
-    def __init__(
-        self, config: Config, window: QWidget, *, demo: bool = False, outbox: bool = False
-    ) -> None:
+    def __init__(self, config: Config, window: QWidget, *, demo: bool = False, outbox: bool = False) -> None:
         """`outbox` is as in `NotificationManager`."""
         super().__init__(window)
         self._outbox = outbox
@@ -79,7 +77,7 @@ class Alerts(QObject):
             self._tell(lambda manager: manager.send_bot_alert(alert))
 
     def left_over(self, due: OutboxDue) -> None:
-        """Send what an earlier run could not, with its real time; what may not be sent any more is settled."""
+        """Send what an earlier run could not, with its real time, unless it is too old or not wanted now."""
         self._tell(lambda manager: manager.resend(due.lines))
 
     def test(self, channel: str) -> None:

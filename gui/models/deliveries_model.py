@@ -25,8 +25,10 @@ STATUSES = {
     "coalesced": ("≡", "secondary"),
     "failed": ("✗", "down"),
     "skipped": ("–", "secondary"),
+    "kept": ("◷", "warning"),
+    "expired": ("✗", "warning"),
 }
-NOT_DELIVERED = frozenset(("retrying", "throttled", "failed", "skipped"))
+NOT_DELIVERED = frozenset(("retrying", "throttled", "failed", "skipped", "kept", "expired"))
 
 
 class DeliveryFilter(NamedTuple):

@@ -21,8 +21,8 @@ class DesktopService(Protocol):
     label: str
     """Its name as a person knows it."""
 
-    def show(self, title: str, body: str, timeout: float) -> None:
-        """Show it within `timeout` seconds. Raises `DeliveryError`."""
+    def show(self, title: str, body: str, timeout: float, *, quiet: bool = False) -> None:
+        """Show it within `timeout` seconds, if `quiet` as unobtrusively as can be. Raises `DeliveryError`."""
         ...
 
     def probe(self, timeout: float) -> None:
@@ -68,7 +68,7 @@ class DesktopChannel:
         failures = []
         for service in self._candidates:
             try:
-                service.show(message.title, message.body, timeout)
+                service.show(message.title, message.body, timeout, quiet=message.silent)
             except DeliveryError as error:
                 log.info("no desktop notification through %s: %s", service.label, error)
                 failures.append(error)

@@ -46,7 +46,7 @@ class DBusService:
         self._markup = False
         self._cancelled = False
 
-    def show(self, title: str, body: str, timeout: float) -> None:
+    def show(self, title: str, body: str, timeout: float, *, quiet: bool = False) -> None:
         """See `DesktopService.show`."""
         from PyQt5.QtCore import QMetaType, QVariant
         from PyQt5.QtDBus import QDBusArgument
@@ -56,9 +56,11 @@ class DBusService:
         nothing_replaced.convert(QVariant.UInt)
         no_actions = QDBusArgument([], QMetaType.QStringList)
         text = html.escape(body, quote=False) if self._markup else body
-        self._call(
-            "Notify", ["Swing Hunter", nothing_replaced, "", title, text, no_actions, {}, _SHOWN_MS], timeout
-        )
+        urgency = QVariant(0)
+        urgency.convert(QVariant.Type(QMetaType.UChar))  # the specification wants a byte
+        hints = {"urgency": urgency, "suppress-sound": True} if quiet else {}
+        note = ["Swing Hunter", nothing_replaced, "", title, text, no_actions, hints, _SHOWN_MS]
+        self._call("Notify", note, timeout)
 
     def probe(self, timeout: float) -> None:
         """See `DesktopService.probe`; also learns whether the service reads the body as markup."""

@@ -20,9 +20,9 @@ class TrayService:
         self._caller = caller
         self._icon: QSystemTrayIcon | None = None
 
-    def show(self, title: str, body: str, timeout: float) -> None:
-        """See `DesktopService.show`."""
-        self._caller.call(lambda: self._show(title, body), timeout)
+    def show(self, title: str, body: str, timeout: float, *, quiet: bool = False) -> None:
+        """See `DesktopService.show`; a quiet one has no sign beside it and goes sooner."""
+        self._caller.call(lambda: self._show(title, body, quiet=quiet), timeout)
 
     def probe(self, timeout: float) -> None:
         """See `DesktopService.probe`."""
@@ -39,7 +39,7 @@ class TrayService:
             self._icon.deleteLater()
             self._icon = None
 
-    def _show(self, title: str, body: str) -> None:
+    def _show(self, title: str, body: str, *, quiet: bool) -> None:
         self._require_tray()
         if self._icon is None:
             picture = QApplication.windowIcon()
@@ -48,7 +48,8 @@ class TrayService:
             self._icon = QSystemTrayIcon(picture, self._caller)
             self._icon.setToolTip(QApplication.applicationDisplayName())
             self._icon.show()
-        self._icon.showMessage(title, body, QSystemTrayIcon.Information, _SHOWN_MS)
+        sign = QSystemTrayIcon.NoIcon if quiet else QSystemTrayIcon.Information
+        self._icon.showMessage(title, body, sign, _SHOWN_MS // 2 if quiet else _SHOWN_MS)
 
     def _require_tray(self) -> None:
         if not (QSystemTrayIcon.isSystemTrayAvailable() and QSystemTrayIcon.supportsMessages()):

@@ -40,15 +40,15 @@ class WindowsService:
         self._ended = threading.Event()
         self._notifier: Any = None
 
-    def show(self, title: str, body: str, timeout: float) -> None:
-        """See `DesktopService.show`; returns when the toast has gone again."""
+    def show(self, title: str, body: str, timeout: float, *, quiet: bool = False) -> None:
+        """See `DesktopService.show`; returns when the toast has gone again, which a quiet one does sooner."""
         if self._ended.is_set():
             raise DeliveryError(tr("notify.closed"))
         notifier = self._ready()
         try:
             notifier.show_toast(
                 _cut(title, _TITLE_UNITS), _cut(body or title, _BODY_UNITS),
-                duration=min(_SHOWN_SECONDS, timeout), threaded=False,
+                duration=min(_SHOWN_SECONDS / 2 if quiet else _SHOWN_SECONDS, timeout), threaded=False,
             )  # fmt: skip
         except Exception as error:  # pywintypes.error, which only Windows knows, and the package's own bugs
             notifier.tidy()

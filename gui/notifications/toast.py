@@ -15,7 +15,7 @@ WIDTH = 330
 _MARGIN = 16
 _GAP = 8
 _FADE_MS = 180
-_SHOWN_MS = {Kind.SIGNAL: 7000, Kind.RISK: 12000, Kind.ERROR: 12000, Kind.TEST: 5000}
+_SHOWN_MS = {Kind.SIGNAL: 7000, Kind.RISK: 12000, Kind.ERROR: 12000, Kind.BOT: 9000, Kind.TEST: 5000}
 
 
 class Toast(QFrame):

@@ -70,7 +70,9 @@ class ToastChannel:
         self._show = show
 
     def deliver(self, message: Message, timeout: float) -> str:
-        """See `Channel.deliver`."""
+        """See `Channel.deliver`. A silent message stands in the notification log, where this is noted."""
+        if message.silent:
+            return tr("notify.toast_silent")
         self._caller.call(lambda: self._show(message), timeout)
         return ""
 

@@ -26,6 +26,7 @@ from core.commands import (
     CommandResult,
     History,
     InstrumentsChanged,
+    OutboxDue,
     PositionsChanged,
     SetInstruments,
     StartFeed,
@@ -37,6 +38,7 @@ from core.config_file import parse_config
 from core.engine.engine import StoreFactory
 from core.engine.loop import LONGEST_WAIT, EngineLoop
 from core.errors import SwingHunterError
+from core.events import EventBus
 from core.feed.budget import PROCESS_BUDGETS, BudgetRegistry
 from core.feed.live_feed import SourceFactory
 from core.feed.messages import InstrumentUnknown
@@ -53,6 +55,7 @@ from core.model import (
     SourceConflict,
     Tick,
 )
+from core.notifications.routes import Routes
 from core.replay.clock import real_clock, replay_clock
 from core.signal_text import reason
 from core.sources.registry import create_source
@@ -64,12 +67,14 @@ log = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 500
 JOIN_MS = 2500
+ALIVE_EVERY = 0.5
+"""Seconds at least between two signs of life."""
 LAST_WORD = 0.25
 """Seconds at most for which the end waits, so that the latest prices come out and not too soon either."""
 FORWARDED = (
     Signal, PortfolioSnapshot, FeedStatus, Notice, PositionsChanged, TradesChanged, History, CommandResult,
     InstrumentsChanged, InstrumentUnknown, BarsLoaded, BarUpdated,
-    SourceConflict, BotsLoaded, BotTrade, BotFill, BotAlert, BotHistory,
+    SourceConflict, BotsLoaded, BotTrade, BotFill, BotAlert, BotHistory, OutboxDue,
 )  # fmt: skip
 """Events that reach the window one by one through `core_event`."""
 
@@ -110,6 +115,8 @@ class WebSocketWorker(QThread):
 
     frame_waiting = pyqtSignal()
     """The mailbox stopped being empty: `take_frame` soon."""
+    alive = pyqtSignal()
+    """The engine's thread works: twice a second or as often as it wakes, with or without prices."""
     core_event = pyqtSignal(object)
     """One of `FORWARDED`."""
 
@@ -124,6 +131,8 @@ class WebSocketWorker(QThread):
         source_factory: SourceFactory = create_source,
         budgets: BudgetRegistry = PROCESS_BUDGETS,
         recordings: Path | None = None,
+        routes: Routes | None = None,
+        data_dir: Path | None = None,
     ) -> None:
         super().__init__()
         self._config = _as_config(config)
@@ -133,7 +142,7 @@ class WebSocketWorker(QThread):
         self._autostart = autostart
         self._loop = EngineLoop(
             self._config, open_store, clock, create_source=source_factory, budgets=budgets,
-            recordings=recordings,
+            recordings=recordings, routes=routes, data_dir=data_dir,
         )  # fmt: skip
         self._ended: threading.Event | None = None
         """Set when the last `run` that has begun ends."""
@@ -143,6 +152,7 @@ class WebSocketWorker(QThread):
             self._config.real_time.update_interval_ms / 1000, self._clock.monotonic, self.price_updated.emit
         )
         self._connected: bool | None = None
+        self._next_alive = 0.0
         self._wants_prices = self._wants_ticks = self._wants_bots = False
         self._subscribe()
 
@@ -151,6 +161,16 @@ class WebSocketWorker(QThread):
     def post(self, command: Command) -> int:
         """Queue a command for the engine; its id comes back in a `CommandResult`."""
         return self._loop.post(command)
+
+    @property
+    def bus(self) -> EventBus:
+        """The bus of the engine's events; its subscribers are called in the engine's thread."""
+        return self._loop.bus
+
+    @property
+    def alive_at(self) -> float:
+        """When the engine's thread last did something, by the monotonic clock."""
+        return self._loop.alive_at
 
     def start_feed(self) -> None:
         """Start the live feed; returns at once."""
@@ -235,6 +255,13 @@ class WebSocketWorker(QThread):
                 messages = []
                 self._mailbox.announce()
             self._throttle.flush()
+            self._tell_alive()
+
+    def _tell_alive(self) -> None:
+        now = self._clock.monotonic()
+        if now >= self._next_alive:
+            self._next_alive = now + ALIVE_EVERY
+            self.alive.emit()
 
     def _receive_tick(self) -> tuple[list[Any], list[Quote]]:
         """Wait for what the feed and the window have sent."""

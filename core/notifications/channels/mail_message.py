@@ -52,5 +52,7 @@ def compose(message: Message, sender: tuple[str, str], recipients: Sequence[str]
     domain = bare.rpartition("@")[2]
     mail["Message-ID"] = f"<{re.sub(r'[^A-Za-z0-9.-]', '', message.id)}@{domain}>"
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies
+    if message.silent:  # RFC 2156, and what mail programs made of it
+        mail["Importance"], mail["Priority"], mail["X-Priority"] = "low", "non-urgent", "5"
     mail.set_content(message.text() + "\n", charset="utf-8")
     return mail

@@ -50,7 +50,9 @@ class TelegramChannel:
         text = message.text()
         if len(text) > _LONGEST:
             text = text[: _LONGEST - 1] + "…"
-        fields = {"chat_id": self._settings.chat_id.strip(), "text": text}
+        fields: dict[str, Any] = {"chat_id": self._settings.chat_id.strip(), "text": text}
+        if message.silent:
+            fields["disable_notification"] = True
         self._call("sendMessage", timeout, {**fields, "link_preview_options": {"is_disabled": True}})
         return ""
 

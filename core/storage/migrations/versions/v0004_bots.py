@@ -12,6 +12,13 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
+_JOURNAL_GUARD = (
+    "CREATE FUNCTION position_events_is_a_journal() RETURNS trigger LANGUAGE plpgsql AS "
+    "'BEGIN RAISE EXCEPTION ''position_events is a journal''; END'",
+    "CREATE TRIGGER position_events_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON position_events "
+    "FOR EACH STATEMENT EXECUTE FUNCTION position_events_is_a_journal()",
+)
+
 
 def _column(name: str, type_: Any = sa.Text, **options: Any) -> sa.Column[Any]:
     return sa.Column(name, type_, **{"nullable": False, **options})
@@ -22,7 +29,7 @@ def _texts(*names: str) -> list[sa.Column[Any]]:
 
 
 def _id(name: str = "id") -> sa.Column[Any]:
-    return sa.Column(name, sa.Integer, primary_key=True)
+    return sa.Column(name, sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True)
 
 
 def upgrade() -> None:
@@ -30,6 +37,9 @@ def upgrade() -> None:
     _bots()
     _trading()
     _rest()
+    if op.get_bind().dialect.name == "postgresql":
+        for statement in _JOURNAL_GUARD:
+            op.execute(statement)
 
 
 def _bots() -> None:

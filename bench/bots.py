@@ -40,7 +40,7 @@ NOTES = (
     "while something is held, the extreme that is bad for it comes first. `threshold` trades inside the day "
     "and rests on that assumption most.",
     "All prices are adjusted for splits and dividends. Both sides begin after the same 201 days and sell "
-    "what they hold at the last close. Drawdowns are of daily closes. Cash earns no interest; no tax is counted.",
+    "what they hold at the last close. Drawdowns are of daily closes. Cash earns nothing; no tax is counted.",
     "IN-SAMPLE: the rules and their figures are common ones and were not fitted to these results; only the 7 "
     "bars of rsi_pullback's index were chosen here, by how often it trades. But all of this was known long "
     "ago. SURVIVORS: the companies are famous because they did well, which flatters the holder.",

@@ -24,7 +24,7 @@ from server.app import create_app
 from server.auth import Gate
 from server.bus import InProcessBus
 from server.hub import Hub
-from server.run import ServerThread, StatusServer, listen
+from server.run import StatusServer, listen
 from server.sessions import Sessions
 
 

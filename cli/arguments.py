@@ -16,13 +16,15 @@ from typing import Literal, NamedTuple, NoReturn
 
 from core.i18n import set_language, tr
 
-Mode = Literal["desktop", "headless", "bench", "doctor", "test", "serve", "users"]
+Mode = Literal["desktop", "headless", "bench", "doctor", "test", "serve", "users", "worker"]
 WRONG_ARGUMENTS = 2
 
-_MODES = ("test", "bench", "doctor", "serve", "users")
+_MODES = ("test", "bench", "doctor", "serve", "users", "worker")
 _SERVE_FLAGS = ("--host", "--port", "--no-engine", "--tls-cert", "--tls-key", "--redis-url")
+_WORKER_FLAGS = ("--processes", "--pool")
 _FLAGS = (
     "--headless", "--demo", "--offline", "--config", "--data-dir", "--for", "--help", *_SERVE_FLAGS, "--role",
+    *_WORKER_FLAGS,
 )  # fmt: skip
 _MESSAGES = (
     (re.compile(r"argument (--[\w-]+): expected one argument"), "cli.value_missing"),
@@ -45,6 +47,13 @@ class ServeOptions(NamedTuple):
     redis_url: str | None = None
 
 
+class WorkerOptions(NamedTuple):
+    """What `worker` was told; None where it decides by itself."""
+
+    processes: int | None = None
+    pool: str | None = None
+
+
 class Options(NamedTuple):
     """What the user asked for.
 
@@ -62,6 +71,7 @@ class Options(NamedTuple):
     offline: bool = False
     names: tuple[str, ...] = ()
     serve: ServeOptions = ServeOptions()
+    worker: WorkerOptions = WorkerOptions()
     role: Literal["viewer", "trader"] = "trader"
 
 
@@ -81,6 +91,7 @@ def parse(arguments: Sequence[str]) -> Options:
         mode=mode, config_path=found.config, data_dir=found.data_dir, demo=found.demo,
         headless=mode == "headless", duration=found.duration, offline=found.offline, names=tuple(found.names),
         serve=_serve_options(found), role=found.role or "trader",
+        worker=WorkerOptions(found.processes, found.pool),
     )  # fmt: skip
 
 
@@ -102,7 +113,7 @@ def _mode(parser: argparse.ArgumentParser, found: argparse.Namespace) -> Mode:
     if word == "test":
         parser.error(tr("cli.test_first"))
     _check_belonging(parser, found, word)
-    for mode in ("bench", "doctor", "serve", "users"):
+    for mode in ("bench", "doctor", "serve", "users", "worker"):
         if word == mode:
             return mode
     return "headless" if found.headless else "desktop"
@@ -116,11 +127,18 @@ def _check_users(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
 
 def _check_belonging(parser: argparse.ArgumentParser, found: argparse.Namespace, word: str) -> None:
     """Options that belong to one mode only are refused elsewhere: they would do nothing."""
-    if word != "serve" and _serve_options(found) != ServeOptions():
+    if word == "worker":
+        told = _serve_options(found)._replace(redis_url=None)
+    else:
+        told = ServeOptions() if word == "serve" else _serve_options(found)
+    if told != ServeOptions():
         given = [
             flag for flag in _SERVE_FLAGS if getattr(found, flag[2:].replace("-", "_")) not in (None, False)
         ]
         parser.error(tr("cli.only_with", option=given[0], mode="serve"))
+    if word != "worker" and (found.processes is not None or found.pool is not None):
+        given = [flag for flag in _WORKER_FLAGS if getattr(found, flag[2:]) is not None]
+        parser.error(tr("cli.only_with", option=given[0], mode="worker"))
     if found.role is not None and (word != "users" or found.names[0] != "add"):
         parser.error(tr("cli.only_with", option="--role", mode="users add"))
 
@@ -152,6 +170,18 @@ def _port(word: str) -> int:
     if not (word.isascii() and word.isdigit() and 0 <= int(word) <= 65535):
         raise argparse.ArgumentTypeError(tr("cli.bad_port", word=word))
     return int(word)
+
+
+def _processes(word: str) -> int:
+    if not (word.isascii() and word.isdigit() and 1 <= int(word) <= 256):
+        raise argparse.ArgumentTypeError(tr("cluster.bad_processes", word=word))
+    return int(word)
+
+
+def _pool(word: str) -> str:
+    if word not in ("prefork", "solo"):
+        raise argparse.ArgumentTypeError(tr("cluster.bad_pool", word=word))
+    return word
 
 
 def _role(word: str) -> str:
@@ -203,4 +233,6 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--tls-cert", type=_path, metavar=tr("cli.file"), help=tr("cli.tls_cert"))
     group.add_argument("--tls-key", type=_path, metavar=tr("cli.file"), help=tr("cli.tls_key"))
     group.add_argument("--redis-url", metavar="URL", help=tr("cli.redis_url"))
+    group.add_argument("--processes", type=_processes, metavar=tr("cli.number"), help=tr("cluster.processes"))
+    group.add_argument("--pool", type=_pool, metavar="prefork|solo", help=tr("cluster.pool"))
     group.add_argument("--role", type=_role, metavar="viewer|trader", help=tr("cli.role"))

@@ -318,6 +318,8 @@ def check_setup(_patient: Patient) -> Finding:
 def all_checks(config: Config) -> list[Check]:
     """The checks in the report's order."""
     from cli.doctor_bots import check_strategies
+    from cli.doctor_cluster import check_redis
+    from cli.doctor_server import check_server
 
     return [
         Check("versions", check_versions),
@@ -328,9 +330,11 @@ def all_checks(config: Config) -> list[Check]:
         Check("calendars", check_calendars),
         Check("clock", check_clock),
         Check("strategies", check_strategies),
+        Check("redis", check_redis),
         *source_checks(config),
         Check("telegram", check_telegram),
         Check("email", check_email),
+        Check("server", check_server),
         Check("display", check_display),
         Check("fonts", check_fonts),
     ]

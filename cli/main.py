@@ -64,6 +64,10 @@ def _run_mode(options: Options) -> int:
         from cli.users import run_users
 
         return run_users(options)
+    if options.mode == "worker":
+        from cli.worker import run_worker_mode
+
+        return run_worker_mode(options)
     return _run_tests(options.names)
 
 

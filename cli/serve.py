@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOCAL_USER = "local"
-_GRACE_SECONDS = 1.0
 _PATIENCE = 0.5
 
 
@@ -36,6 +35,7 @@ def run_serve(options: Options) -> int:
     """
     session = prepare_session(options.config_path, options.data_dir, demo=options.demo)
     config = server_config(session.config.server, options)
+    session = msgspec.structs.replace(session, config=msgspec.structs.replace(session.config, server=config))
     if not options.serve.engine and not config.redis_url:
         raise UserError(tr("server.relay_needs_redis"))
     with owned(session):
@@ -79,17 +79,20 @@ def _serve(session: Session, config: ServerConfig, options: Options) -> None:
 
 
 def _end(prepared: Prepared, run: EngineRun | None) -> None:
-    """Feed, engine and storage first; but open streams end within two seconds whatever those do."""
+    """Feed, engine and storage first, then the server; but open streams end at once, whatever those take."""
+    prepared.thread.begin_to_end()
     try:
         if run is not None:
-            run.end(_GRACE_SECONDS)
+            run.finish()
     finally:
         prepared.thread.stop()
-        if run is not None:
-            run.finish()
 
 
 def _bus(config: ServerConfig, run: EngineRun | None) -> StatusBus:
+    if config.redis_url and not (run is not None and run.demo):
+        from server.redis_bus import RedisBus
+
+        return RedisBus(config.redis_url)
     from server.bus import InProcessBus
 
     assert run is not None

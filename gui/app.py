@@ -96,7 +96,7 @@ def _run(
         window.notice_bar.say("warning", logs.warning)
     interrupts.target = window
     window.show()
-    server = ServerHost(window.worker, session.data_dir, window)
+    server = ServerHost(window.worker, session.data_dir, window, shares=not session.demo)
     server.said.connect(window.notice_bar.say)
     window.first_painted.connect(lambda: server.apply(session.config))
     window.settings.applied.connect(server.apply)

@@ -2,6 +2,7 @@
 
     work PATH SEED      do the endless work of SEED, one line "N" after each step that was acknowledged
     bots PATH SEED      the same with bots that trade at random
+    server URL SEED     the same in a database server
     open PATH STEP      open the database and be killed before its STEP-th statement
 
 Each order is carried out by a fork, so that the imports are paid once. It says "pid N" first and "end STATUS"
@@ -79,6 +80,12 @@ def do_bots(path: Path, seed: int) -> None:
         say(str(number))
 
 
+def do_server(url: str, seed: int) -> None:
+    """Let bots trade in a database server until killed."""
+    for number in bot_work(SqlStore(url, data_dir=None), seed):
+        say(str(number))
+
+
 def do_open(path: Path, deadly: int) -> None:
     """Open the database; the process ends for good before the statement (or commit) number `deadly`."""
     count = itertools.count(1)
@@ -106,6 +113,8 @@ def main() -> None:
         order, path, number = line.rstrip("\n").split("\t")
         child = os.fork()
         if child == 0:
+            if order == "server":
+                do_server(path, int(number))
             ORDERS[order](Path(path), int(number))
             os._exit(0)
         say(f"pid {child}")

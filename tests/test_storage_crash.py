@@ -37,7 +37,7 @@ class Writer:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
         )  # fmt: skip
 
-    def order(self, what: str, path: Path, number: int | str) -> int:
+    def order(self, what: str, path: Path | str, number: int | str) -> int:
         """Begin to carry out an order; returns the pid of the process that does it."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{what}\t{path}\t{number}\n")

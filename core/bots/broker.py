@@ -125,7 +125,7 @@ class PaperBroker:
         level = order.price or ZERO
         if order.kind == "stop":
             return taken if (market >= level if buy else market <= level) else None
-        if not (market <= level if buy else market >= level):
-            return None
         limit = to_tick(order.key, level, up=not buy)
+        if not (market <= limit if buy else market >= limit):
+            return None
         return min(taken, limit) if buy else max(taken, limit)

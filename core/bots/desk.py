@@ -46,6 +46,9 @@ log = logging.getLogger(__name__)
 
 MARK_EVERY = 0.2
 """Seconds between two steps of a bot that tell of nothing but prices."""
+SLOW_STORE = 10.0
+"""Such steps wait so many times as long as the last transaction took, lest a slow disk hold up prices."""
+SLOWEST_MARKS = 2.0
 RETRY_EVERY = 1.0
 """Seconds between two attempts to write what could not be stored."""
 HELD_BACK = (StartBot, StopBot, StopAllBots)
@@ -96,6 +99,7 @@ class BotDesk:
         self._touched: dict[Bot, None] = {}
         self._held_back: list[StartBot | StopBot | StopAllBots] = []
         self._next_try = 0.0
+        self._mark_every = MARK_EVERY
         self._bugs: set[str] = set()
         self._load(config)
 
@@ -201,7 +205,7 @@ class BotDesk:
                 self._write(now, [])
             return
         if self._touched:
-            due = [bot for bot in self._touched if bot.urgent or now - bot.stored_mono >= MARK_EVERY]
+            due = [bot for bot in self._touched if bot.urgent or now - bot.stored_mono >= self._mark_every]
             if due:
                 self._write(now, due)
 
@@ -212,7 +216,8 @@ class BotDesk:
             return min(due, self._next_try)
         if self._touched:
             due = min(
-                due, *(-math.inf if bot.urgent else bot.stored_mono + MARK_EVERY for bot in self._touched)
+                due,
+                *(-math.inf if bot.urgent else bot.stored_mono + self._mark_every for bot in self._touched),
             )
         return due
 
@@ -239,7 +244,19 @@ class BotDesk:
             self._marker.end(self._clock.time())
         self._journal.abandon()
 
+    def abandon(self) -> None:
+        """Give up what still runs, and store nothing: somebody else goes on from what is stored."""
+        self._cycles.close()
+
     # --- state --------------------------------------------------------------------------------------
+
+    def bot(self, bot_id: str) -> Bot | None:
+        """One of the bots; whoever changes it must `touch` it then."""
+        return self._roster.get(bot_id)
+
+    def touch(self, bot: Bot) -> None:
+        """See with the next `end_batch` whether the bot has something to be stored."""
+        self._touched[bot] = None
 
     def keys(self) -> tuple[str, ...]:
         """The instruments that bots need priced, most needed first."""
@@ -437,7 +454,11 @@ class BotDesk:
             if bot.dirty:
                 bot.stored_mono = now
                 changes.append(bot.take_change(at))
-        if not self._journal.write(changes):
+        began = self._around.real_clock.monotonic()
+        stored = self._journal.write(changes)
+        took = self._around.real_clock.monotonic() - began
+        self._mark_every = min(max(MARK_EVERY, took * SLOW_STORE), SLOWEST_MARKS)
+        if not stored:
             self._next_try = now + RETRY_EVERY
             return
         if self._journal.overtaken or self._journal.broken:

@@ -86,13 +86,15 @@ class BarSeries:
             self.told = -math.inf if told is None else told
 
     def fill(self, known: Iterable[Bar], now: float) -> bool:
-        """Put bars of the past where there are none yet; whether there were any. `known` may end with the bar
-        that `now` grows: it is taken as the beginning of ours."""
+        """Put bars of the past where there are none yet; whether something is new.
+
+        `known` may end with the bar that still grows: it is taken as the beginning of ours.
+        """
+        added = False
         if 0 < self.end <= now - self.seconds:  # at least one bar was missed
-            self._finish()
+            added = self._finish()
             self.start = self.end = -math.inf
         mine = {bar.start for bar in self.bars}
-        added = False
         for bar in known:
             stretch = self.sessions.stretch(self._exchange, bar.start, self.seconds)
             if stretch is None or bar.start in mine or (self.end > 0 and bar.start >= self.start):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -36,6 +37,9 @@ from core.sources.base import DailyCloses
 from core.storage.base import Store
 from core.storage.memory_store import MemoryStore
 
+if TYPE_CHECKING:
+    from core.cluster.remote_desk import RemoteDesk
+
 log = logging.getLogger(__name__)
 
 DAY = 86_400.0
@@ -45,6 +49,7 @@ LONG_PAUSE = 30.0
 """Seconds between two such looks from which on the computer must have slept, or its clock was set."""
 
 StoreFactory = Callable[[Config], Store]
+RemoteDeskFactory = Callable[[Config, Surroundings], "RemoteDesk"]
 
 
 def trades_simulation(config: Config) -> bool:
@@ -57,9 +62,14 @@ def replays(config: Config) -> bool:
     return config.real_time.live_data_source == "replay"
 
 
+def works_remotely(config: Config) -> bool:
+    """Whether bots run in workers: only for true prices."""
+    return config.bot_executor == "celery" and not _counts_simulated(config)
+
+
 def _world(config: Config) -> tuple[object, ...]:
     """What has to be the same for prices, signals and positions to have to do with each other."""
-    return trades_simulation(config), replays(config), config.storage.url
+    return trades_simulation(config), replays(config), config.storage.url, works_remotely(config)
 
 
 def _noise(config: Config) -> tuple[str, int]:
@@ -76,9 +86,10 @@ class Engine:
 
     def __init__(
         self, config: Config, open_store: StoreFactory, clock: Clock, bus: EventBus,
-        routes: Routes | None = None,
+        routes: Routes | None = None, remote: RemoteDeskFactory | None = None,
     ) -> None:  # fmt: skip
         """Opens the store; `routes` tell which notifications are accepted into its outbox, without it none.
+        `remote` makes the desk of bots that run in workers, where the configuration wants that.
 
         Raises `StorageError`, or `InputError` for closures that are none.
         """
@@ -114,6 +125,7 @@ class Engine:
         self._next_age = 0.0
         self._next_portfolio = 0.0
         self._routes = routes
+        self._remote = remote
         self.store = open_store(config)
         self.outbox = Outbox(self.store, self._real_clock, bus, routes)
         self._journal = SignalJournal(self.store)
@@ -414,15 +426,18 @@ class Engine:
         self.bots = self._make_desk()
         self._botted = self.bots.by_key
 
-    def _make_desk(self) -> BotDesk:
-        """The bots of this world, with their stops armed."""
+    def _make_desk(self) -> BotDesk | RemoteDesk:
+        """The bots of this world, with their stops armed; only true prices go to workers."""
         config = self.config
-        return BotDesk(config, Surroundings(
+        around = Surroundings(
             store=self.store, clock=self.clock, real_clock=self._real_clock, bus=self.bus,
             calendar=self._calendar, bars=self.bars, holds=self._is_disputed,
             signal_memory=self.rule.dump, simulated=_counts_simulated(config),
             round_the_clock=trades_simulation(config), patient=replays(config),
-        ), wake=self._wake)  # fmt: skip
+        )  # fmt: skip
+        if self._remote is not None and works_remotely(config):
+            return self._remote(config, around)
+        return BotDesk(config, around, wake=self._wake)
 
     def _is_disputed(self, key: str) -> bool:
         return self.cross.holds(key)

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.bots.desk import BotDesk, Surroundings
+from core.bots.elsewhere import AnswerLater, BotsMoved
 from core.clock import Clock
 from core.commands import (
     ApplyConfig,
@@ -26,15 +28,16 @@ from core.commands import (
     WatchBars,
 )
 from core.config import Config
-from core.engine.engine import Engine, StoreFactory, replays
+from core.engine.engine import Engine, StoreFactory, replays, works_remotely
 from core.engine.inbox import Inbox
 from core.engine.ledger import Ledger
-from core.errors import SwingHunterError, UserError, WorldError
+from core.errors import InputError, SwingHunterError, UserError, WorldError
 from core.events import EventBus
 from core.feed.budget import PROCESS_BUDGETS, BudgetRegistry
 from core.feed.history import BarHistory, HistoryFailed
 from core.feed.live_feed import LiveFeed, PushFactory, SourceFactory
 from core.feed.messages import InstrumentUnknown, SourceLost
+from core.i18n import tr
 from core.model import FeedStatus, Instrument, Notice, Quote
 from core.notifications.routes import Routes
 from core.replay.clock import real_clock, replay_clock
@@ -45,6 +48,8 @@ from core.sources.push_base import PushSource
 from core.sources.registry import auto_order, create_source, push_order
 
 if TYPE_CHECKING:
+    from core.cluster.engine_side import EngineSide
+    from core.cluster.remote_desk import RemoteDesk
     from core.replay.recorder import Recorder
 
 log = logging.getLogger(__name__)
@@ -74,10 +79,12 @@ class EngineLoop:
         self, config: Config, open_store: StoreFactory, clock: Clock, *, bus: EventBus | None = None,
         budgets: BudgetRegistry = PROCESS_BUDGETS, create_source: SourceFactory = create_source,
         create_push: PushFactory | None = None, recordings: Path | None = None, routes: Routes | None = None,
+        data_dir: Path | None = None,
     ) -> None:  # fmt: skip
         """Push sources come from `create_push`; without one they are the registry's, unless `create_source`
         is not the registry's either: then there are none. `recordings` is the folder of the recordings,
-        without which nothing is recorded; `routes` are as in `Engine`."""
+        without which nothing is recorded; `routes` are as in `Engine`. Without `data_dir`, in which the
+        engine's name is, nothing is told to or heard from other machines."""
         self.bus = bus or EventBus()
         self.inbox = Inbox()
         self._config = config
@@ -86,6 +93,8 @@ class EngineLoop:
         self._engine_clock = replay_clock(clock)
         self._recordings = recordings
         self._routes = routes
+        self._data_dir = data_dir
+        self._cluster: EngineSide | None = None
         self._recorder: Recorder | None = None
         self._on_quote: Callable[[Quote], None] = lambda quote: None
         self._budgets = budgets
@@ -140,7 +149,14 @@ class EngineLoop:
 
     def open(self) -> None:
         """Open the store and load the state. Raises `StorageError` when the store cannot be opened."""
-        self._engine = Engine(self._config, self._open_store, self._engine_clock, self.bus, self._routes)
+        self._follow_cluster(self._config)
+        try:
+            self._engine = Engine(
+                self._config, self._open_store, self._engine_clock, self.bus, self._routes, self._remote_desk
+            )
+        except BaseException:
+            self._leave_cluster()
+            raise
         self._ledger = Ledger(self._engine)
         self._live = LiveFeed(
             self.inbox, self._clock, self._budgets, self._create_source, auto_order,
@@ -204,8 +220,11 @@ class EngineLoop:
             self._drain()
         finally:
             engine, self._engine = self._engine, None
-            engine.close()
-            self._end_recording()
+            try:
+                engine.close()
+            finally:
+                self._leave_cluster()
+                self._end_recording()
 
     def _drain(self) -> None:
         """Carry out the commands that were posted before the end: nothing that was asked for is lost."""
@@ -255,6 +274,8 @@ class EngineLoop:
             self.engine.on_source_lost(message.source)
         elif isinstance(message, BarHistory | HistoryFailed):
             self._on_history(message)
+        elif isinstance(message, BotsMoved):
+            self._on_moved(message)
         elif isinstance(message, InstrumentUnknown):
             self.bus.publish(message)
             self.bus.publish(Notice("warning", "engine.unknown_symbol", {"key": message.key}))
@@ -263,6 +284,8 @@ class EngineLoop:
         error = ""
         try:
             self._execute(command)
+        except AnswerLater:
+            return
         except (UserError, WorldError) as problem:
             error = str(problem)
             log.warning("%s was not carried out: %s", type(command).__name__, problem)
@@ -271,6 +294,17 @@ class EngineLoop:
             log.exception("%s failed", type(command).__name__)
             self.bus.publish(Notice("error", "engine.internal", {"error": error}))
         self.bus.publish(CommandResult(command_id=command.id, error=error))
+
+    def _on_moved(self, moved: BotsMoved) -> None:
+        """Bots that run in workers have made steps."""
+        bots = self.engine.bots
+        if not isinstance(bots, BotDesk):
+            before = bots.keys()
+            bots.on_moved(moved)
+            for command_id, error in moved.results:
+                self.bus.publish(CommandResult(command_id=command_id, error=error))
+            if bots.keys() != before and self._feed is not None:
+                self._feed.watch(self.engine.priced())
 
     def _prefer(self) -> None:
         """Ask first for what is held and for what is on the screen."""
@@ -339,6 +373,7 @@ class EngineLoop:
         old, world = engine.config, engine.store
         if replays(old) and not replays(config):
             self._engine_clock.release()  # what is read now belongs to the present
+        self._follow_cluster(config)
         engine.apply(config)
         self._config = config
         if config.bots != old.bots:
@@ -366,6 +401,38 @@ class EngineLoop:
         except BaseException:
             self.inbox.put(FeedStatus(state="stopped", updated=self._clock.time()))
             raise
+
+    # --- other machines -----------------------------------------------------------------------------
+
+    def _follow_cluster(self, config: Config) -> None:
+        """Tell of the bots on other machines, and have workers run them, as `config` says.
+
+        Raises `InputError` if bots shall run in workers and there is no way to them.
+        """
+        url, remote = config.server.redis_url, works_remotely(config)
+        if remote and not url:
+            raise InputError(tr("cluster.celery_needs_redis"))
+        if self._data_dir is None or not url:
+            self._leave_cluster()
+            return
+        known = self._cluster
+        if known is not None and (known.url, known.remote) == (url, remote):
+            return
+        self._leave_cluster()
+        from core.cluster.engine_link import engine_id_of
+        from core.cluster.engine_side import EngineSide
+
+        self._cluster = EngineSide(url, engine_id_of(self._data_dir), self.bus, self.inbox.put, remote=remote)
+        self._cluster.open()
+
+    def _remote_desk(self, config: Config, around: Surroundings) -> RemoteDesk:
+        assert self._cluster is not None, "bots in workers need a data directory"
+        return self._cluster.desk(config, around)
+
+    def _leave_cluster(self) -> None:
+        cluster, self._cluster = self._cluster, None
+        if cluster is not None:
+            cluster.close()
 
     # --- recording ----------------------------------------------------------------------------------
 

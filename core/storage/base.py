@@ -134,6 +134,10 @@ class Store(Protocol):
         """All bots, retired ones too, in the order in which they were first stored."""
         ...
 
+    def bot(self, bot_id: str) -> BotRecord | None:
+        """One bot, retired or not."""
+        ...
+
     def commit_bots(self, changes: Sequence[BotChange]) -> None:
         """Store steps of bots, all or none, each with its orders, fills, trades, positions, cash and alerts.
 

@@ -40,6 +40,10 @@ class MemoryBots(MemoryOutbox):
             for bot_id, (record, memory) in self._bots.items()
         )  # fmt: skip
 
+    def bot(self, bot_id: str) -> BotRecord | None:
+        """See `Store.bot`."""
+        return next((record for record in self.bots() if record.state.bot_id == bot_id), None)
+
     def commit_bots(self, changes: Sequence[BotChange]) -> None:
         """See `Store.commit_bots`."""
         self._check()

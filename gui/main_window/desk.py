@@ -44,6 +44,8 @@ from gui.widgets.symbols_panel import SymbolsPanel
 from gui.widgets.trades_panel import TradesPanel
 from gui.workers.mailbox import Frame
 
+LEAST_WIDTH = 480
+"""Of panels with long rows of filters; three zones side by side must fit a small screen."""
 LEAST_HEIGHT = 200
 """Of the positions; their totals, wrapped, would otherwise claim more of the window than the chart spares."""
 
@@ -67,6 +69,8 @@ class Desk(QObject):
         self.signals = SignalsPanel(now=clock.time)
         self.notifications = NotificationLogPanel(now=clock.time)
         self.log = LogPanel()
+        for panel in (self.positions, self.bot_trades, self.notifications, self.log):
+            panel.setMinimumWidth(LEAST_WIDTH)
         self.configure(config)
         self._wire_events()
         self._wire_commands()

@@ -92,6 +92,7 @@ class MainWindow(QMainWindow):
             resolve_instruments(self._config), self._config, open_store=open_store, clock=self._clock,
             autostart=False, source_factory=source_factory, budgets=budgets, recordings=self._recordings,
             routes=None if data_dir is None else Routes(self._config, demo=demo),
+            data_dir=None if demo else data_dir,
         )  # fmt: skip
         self.link = EngineLink(self.worker, self)
         self.desk = Desk(self._config, self.link, self._clock, self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 
 import msgspec
@@ -14,7 +15,7 @@ from core.exchanges import exchange_of
 from core.i18n import format_percent, tr
 from core.price_rules import format_price
 from gui.formatting import duration, exact_time
-from gui.models.cells import change_cell, percent_cell, quantity_text, short_time
+from gui.models.cells import change_cell, date_text, percent_cell, quantity_text, short_time
 from gui.models.rows import Cell, Column, RowModel
 
 REASONS = ("signal", "stop", "trailing_stop", "target", "daily_loss", "daily_target", "flatten")
@@ -156,7 +157,8 @@ class BotDaysModel(RowModel):
             return self.names.get(day.bot_id, day.bot_id)
 
         return [
-            Column("day", "bot_trades.day", lambda d: Cell(d.day), lambda d: d.day, "2026-11-25"),
+            Column("day", "bot_trades.day", lambda d: Cell(date_text(datetime.fromisoformat(d.day))),
+                   lambda d: d.day, "2026-11-25"),
             Column("bot", "bot_trades.bot", lambda d: Cell(name(d)), lambda d: name(d).casefold(), "Trend"),
             Column("pnl", "positions.realised",
                    lambda d: change_cell(d.pnl, unit=self.currencies.get(d.bot_id, "")), lambda d: d.pnl,

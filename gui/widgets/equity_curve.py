@@ -3,96 +3,100 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
-from typing import Any
+from datetime import datetime
 
-from PyQt5.QtCore import QEvent, Qt
-from PyQt5.QtGui import QPen, QShowEvent
-from PyQt5.QtWidgets import QLabel, QVBoxLayout, QWidget
+from PyQt5.QtCore import QEvent, QPointF, QRectF
+from PyQt5.QtGui import QFontMetricsF, QPainter, QPaintEvent, QPen, QPolygonF
+from PyQt5.QtWidgets import QWidget
 
-from core.i18n import tr
+from core.i18n import format_number, tr
 from gui import theme
+from gui.models.cells import date_text
 
-HEIGHT = 120
+HEIGHT = 110
+PAD = 8
 Curve = Sequence[tuple[float, float]]
 
 
 class EquityCurve(QWidget):
-    """A step line of (Unix time, equity) points. pyqtgraph is loaded when it is first seen."""
+    """A step line of (Unix time, equity) points, with the highest and the lowest equity beside it."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._curve: Curve = ()
         self._currency = ""
-        self._plot: Any = None
-        self._line: Any = None
-        self.title = QLabel(self)
-        self.title.setProperty("role", "secondary")
-        self._column = QVBoxLayout(self)
-        self._column.setContentsMargins(8, 4, 8, 4)
-        self._column.setSpacing(2)
-        self._column.addWidget(self.title)
-        self._column.addStretch(1)
         self.setMinimumHeight(HEIGHT)
-        theme.theme_signals().changed.connect(self._restyle)
+        theme.theme_signals().changed.connect(self.update)
         self.retranslate()
+
+    @property
+    def curve(self) -> Curve:
+        """What is shown."""
+        return self._curve
 
     def set_curve(self, curve: Curve, currency: str) -> None:
         """Show another course, in `currency`."""
-        self._curve = curve
-        self._currency = currency
+        self._curve, self._currency = curve, currency
         self.retranslate()
-        if self.isVisible():
-            self._draw()
 
     def retranslate(self) -> None:
         """Speak the language in use."""
-        shown = len(self._curve) > 1
-        text = tr("bot_trades.equity", currency=self._currency) if shown else tr("bot_trades.equity_none")
-        self.title.setText(text)
         self.setAccessibleName(tr("bot_trades.equity_name"))
+        self.setAccessibleDescription(self._title())
+        self.update()
 
-    def _make(self) -> None:
-        import pyqtgraph as pg
+    def _title(self) -> str:
+        if len(self._curve) < 2:
+            return tr("bot_trades.equity_none")
+        return tr("bot_trades.equity", currency=self._currency)
 
-        plot = pg.PlotWidget(self, axisItems={"bottom": pg.DateAxisItem()})
-        plot.setMenuEnabled(False)
-        plot.hideButtons()
-        plot.setMouseEnabled(x=True, y=False)
-        plot.setFocusPolicy(Qt.NoFocus)
-        self._line = plot.plot([], [])
-        self._plot = plot
-        self._column.insertWidget(1, plot, 10)
-        self._restyle()
-
-    def _draw(self) -> None:
-        if self._plot is None:
-            self._make()
-        shown = len(self._curve) > 1
-        self._plot.setVisible(shown)
-        if shown:
-            times, values = zip(*self._curve, strict=True)
-            # Between two trades the equity stands still: a step, not a slope.
-            steps = [point for pair in pairwise(times) for point in pair]
-            levels = [value for value in values[:-1] for _ in (0, 1)]
-            self._line.setData([*steps, times[-1]], [*levels, values[-1]])
-
-    def _restyle(self) -> None:
-        if self._plot is None:
-            return
-        colors = theme.colors()
-        self._plot.setBackground(colors.ground)
-        for name in ("left", "bottom"):
-            axis = self._plot.getAxis(name)
-            axis.setPen(QPen(colors.line))
-            axis.setTextPen(QPen(colors.secondary))
-            axis.setStyle(tickFont=theme.ui_font(theme.SMALL_PX))
-        self._line.setPen(QPen(colors.accent_text, 0))
-
-    def showEvent(self, event: QShowEvent) -> None:
+    def paintEvent(self, event: QPaintEvent) -> None:
         """See Qt."""
-        super().showEvent(event)
-        self._draw()
+        painter, colors = QPainter(self), theme.colors()
+        painter.fillRect(event.rect(), colors.ground)
+        font = theme.ui_font(theme.SMALL_PX)
+        metrics = QFontMetricsF(font)
+        painter.setFont(font)
+        painter.setPen(colors.secondary)
+        line = metrics.height()
+        painter.drawText(QPointF(PAD, PAD + metrics.ascent()), self._title())
+        if len(self._curve) < 2:
+            return
+        values = [value for _, value in self._curve]
+        texts = [format_number(value, 0) for value in (max(values), min(values))]
+        left = PAD * 2 + max(map(metrics.horizontalAdvance, texts))
+        box = QRectF(left, PAD + line + 6, self.width() - left - PAD, self.height() - 2 * line - 2 * PAD - 8)
+        for text, y in zip(texts, (box.top(), box.bottom()), strict=True):
+            painter.drawText(QPointF(PAD, y + metrics.ascent() / 2 - 1), text)
+        self._paint_dates(painter, box, metrics)
+        painter.setPen(QPen(colors.line))
+        painter.drawLine(box.bottomLeft(), box.bottomRight())
+        painter.setRenderHint(QPainter.Antialiasing)
+        painter.setPen(QPen(colors.accent_text, 1.4))
+        painter.drawPolyline(self._steps(box))
+
+    def _paint_dates(self, painter: QPainter, box: QRectF, metrics: QFontMetricsF) -> None:
+        first, last = (
+            date_text(datetime.fromtimestamp(stamp).astimezone())
+            for stamp in (self._curve[0][0], self._curve[-1][0])
+        )
+        y = box.bottom() + metrics.height() + 1
+        painter.drawText(QPointF(box.left(), y), first)
+        painter.drawText(QPointF(box.right() - metrics.horizontalAdvance(last), y), last)
+
+    def _steps(self, box: QRectF) -> QPolygonF:
+        """The line: between two trades the equity stands still, so it is made of steps, not of slopes."""
+        times, values = zip(*self._curve, strict=True)
+        span, low = (times[-1] - times[0]) or 1.0, min(values)
+        height = (max(values) - low) or 1.0
+        points = QPolygonF()
+        before = values[0]
+        for stamp, value in self._curve:
+            x = box.left() + (stamp - times[0]) / span * box.width()
+            points.append(QPointF(x, box.bottom() - (before - low) / height * box.height()))
+            points.append(QPointF(x, box.bottom() - (value - low) / height * box.height()))
+            before = value
+        return points
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow the language."""

@@ -20,6 +20,7 @@ from core.i18n import tr
 from gui.workers.websocket_worker import WebSocketWorker
 
 if TYPE_CHECKING:
+    from server.bus import StatusBus
     from server.run import ServerThread
 
 log = logging.getLogger(__name__)
@@ -33,8 +34,12 @@ class ServerHost(QObject):
 
     said = pyqtSignal(str, str)
 
-    def __init__(self, worker: WebSocketWorker, data_dir: Path, parent: QObject | None = None) -> None:
+    def __init__(
+        self, worker: WebSocketWorker, data_dir: Path, parent: QObject | None = None, *, shares: bool = True
+    ) -> None:
+        """`shares`: what runs here is for other machines too (the demo is not)."""
         super().__init__(parent)
+        self._shares = shares
         self._worker = worker
         self._data_dir = data_dir
         self._wanted: Settings | None = None
@@ -86,14 +91,12 @@ class ServerHost(QObject):
             self._tell("error", str(problem))
         except Exception as bug:
             log.exception("the status server did not start")
-            self._tell("error", tr("engine.internal", error=f"{type(bug).__name__}: {bug}"))
+            self.said.emit("error", tr("engine.internal", error=f"{type(bug).__name__}: {bug}"))
 
     def _begin(self, config: ServerConfig, storage_url: str) -> None:
-        from server.bus import InProcessBus
         from server.setup import Users, prepare
 
-        worker = self._worker
-        bus = InProcessBus(worker.bus, worker.post, lambda: worker.alive_at)
+        bus = self._bus(config)
         prepared = prepare(config, bus, Users(storage_url, self._data_dir))
         if self._closed.is_set():
             prepared.thread.stop()
@@ -103,6 +106,17 @@ class ServerHost(QObject):
         log.info("the status server listens at %s", prepared.url)
         for remark in prepared.remarks:
             self._tell("warning", remark)
+
+    def _bus(self, config: ServerConfig) -> StatusBus:
+        """To all engines where there is a way to them, else to that of this window."""
+        if config.redis_url and self._shares:
+            from server.redis_bus import RedisBus
+
+            return RedisBus(config.redis_url)
+        from server.bus import InProcessBus
+
+        worker = self._worker
+        return InProcessBus(worker.bus, worker.post, lambda: worker.alive_at)
 
     def _end(self) -> None:
         running, self._running = self._running, None

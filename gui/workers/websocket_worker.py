@@ -132,6 +132,7 @@ class WebSocketWorker(QThread):
         budgets: BudgetRegistry = PROCESS_BUDGETS,
         recordings: Path | None = None,
         routes: Routes | None = None,
+        data_dir: Path | None = None,
     ) -> None:
         super().__init__()
         self._config = _as_config(config)
@@ -141,7 +142,7 @@ class WebSocketWorker(QThread):
         self._autostart = autostart
         self._loop = EngineLoop(
             self._config, open_store, clock, create_source=source_factory, budgets=budgets,
-            recordings=recordings, routes=routes,
+            recordings=recordings, routes=routes, data_dir=data_dir,
         )  # fmt: skip
         self._ended: threading.Event | None = None
         """Set when the last `run` that has begun ends."""

@@ -118,8 +118,10 @@ class PostgresServer:
     def fresh(self) -> str:
         """The URL of a database that is there already if it can be: emptied, which is quicker than made."""
         url = self._shared = self._shared or self.database()
-        tables = [row[0] for row in self.execute("SELECT tablename FROM pg_tables "
-                                                 "WHERE schemaname = 'public' AND tablename <> 'alembic_version'", url)]  # fmt: skip
+        query = (
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+        )
+        tables = [row[0] for row in self.execute(query, url)]
         if tables:
             names = ", ".join(f'"{name}"' for name in tables)
             # As a replica would: without the trigger that guards the journal.

@@ -1,0 +1,214 @@
+"""Servers that only relay: real HTTP, a real Redis in between, and what clients see when it fails."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+
+from core.cluster.engine_link import EngineLink
+from core.commands import StopBot
+from server.redis_bus import RedisBus
+from tests.cluster_helpers import QUICK, redis_server  # noqa: F401
+from tests.loopback.redis_server import RedisServer
+from tests.server_helpers import Event, FakeEngine, RunningServer, bot_state, following, wait_for
+
+TROUBLE = pytest.mark.allow_log(
+    r"Redis does not take the bots' states", r"Redis is not heard", r"no commands can come through Redis"
+)
+STREAM = "/api/v1/bots/status-stream"
+
+
+class Client:
+    """A client that follows the stream by the rules of server/README.md; `bots` is what it shows."""
+
+    def __init__(self, events: Iterator[Event]) -> None:
+        self.bots: dict[str, dict[str, Any]] = {}
+        self.ages: dict[str, float | None] = {}
+        self.names: list[str] = []
+        self._thread = threading.Thread(target=self._follow, args=(events,), daemon=True)
+        self._thread.start()
+
+    def _follow(self, events: Iterator[Event]) -> None:
+        for event in events:
+            self.names.append(event.name)
+            if event.name == "snapshot":
+                self.bots = {bot["bot_id"]: bot for bot in event.data["bots"]}
+            elif event.name == "update":
+                known = self.bots.get(event.data["bot_id"], {})
+                self.bots = {**self.bots, event.data["bot_id"]: known | event.data}
+            elif event.name == "removed":
+                self.bots = {i: bot for i, bot in self.bots.items() if i != event.data["bot_id"]}
+            self.ages = event.data.get("engines", self.ages)
+
+    def shows(self, bot_id: str) -> int:
+        """The version of a bot that is shown, 0 if there is none."""
+        return int(self.bots.get(bot_id, {}).get("version", 0))
+
+    def join(self) -> None:
+        self._thread.join(5)
+
+
+class Cluster:
+    """Fake engines and real servers on one Redis."""
+
+    def __init__(self, redis: RedisServer) -> None:
+        self.redis = redis
+        self.stack = ExitStack()
+
+    def engine(self, name: str, *bots: Any) -> FakeEngine:
+        engine = FakeEngine(bots)
+        link = EngineLink(self.redis.url, name, engine.events, engine.post, timings=QUICK)
+        self.stack.callback(link.close)
+        link.open()
+        return engine
+
+    def server(self) -> RunningServer:
+        server = RunningServer(
+            (), make_bus=lambda _engine: RedisBus(self.redis.url, timings=QUICK), beat_seconds=0.1
+        )
+        return self.stack.enter_context(server)
+
+
+@pytest.fixture
+def cluster(redis_server: RedisServer) -> Iterator[Cluster]:  # noqa: F811
+    made = Cluster(redis_server)
+    with made.stack:
+        yield made
+
+
+@contextmanager
+def watching(*servers: RunningServer, user: str = "local") -> Iterator[list[Client]]:
+    """A client of each server."""
+    with ExitStack() as stack:
+        clients = []
+        for server in servers:
+            http = stack.enter_context(server.client(user))
+            clients.append(Client(stack.enter_context(following(http))))
+        yield clients
+        for server in servers:
+            server.in_loop(server.hub.close)
+        for client in clients:
+            client.join()
+
+
+def test_any_server_shows_the_bots_of_all_engines(cluster: Cluster) -> None:
+    home = cluster.engine("home", bot_state("asels"), bot_state("garan", "other"))
+    office = cluster.engine("office", bot_state("thyao"))
+    servers = [cluster.server(), cluster.server()]
+    with watching(*servers) as clients:
+        for client in clients:
+            wait_for(lambda client=client: client.shows("asels") == 1 and client.shows("thyao") == 1)
+        home.change("asels", open_pnl=12.5)
+        office.change("thyao", last_error="x")
+        for client in clients:
+            wait_for(lambda client=client: client.shows("asels") == 2 and client.shows("thyao") == 2)
+            assert client.bots["asels"]["open_pnl"] == 12.5
+            assert client.bots["asels"]["engine"] == "home"
+            assert "garan" not in client.bots
+
+
+def test_a_command_given_to_a_relaying_server_reaches_its_engine(cluster: Cluster) -> None:
+    home = cluster.engine("home", bot_state("asels"))
+    office = cluster.engine("office", bot_state("thyao"), bot_state("garan", "other"))
+    server = cluster.server()
+    with server.client() as http:
+        wait_for(lambda: len(http.get("/api/v1/bots").json()["bots"]) == 2)
+        answer = http.post("/api/v1/bots/thyao/stop", json={"flatten": True})
+        assert (answer.status_code, answer.json()["state"]) == (200, "done")
+        assert [type(command) for command in office.commands] == [StopBot]
+        assert home.commands == []
+        assert http.post("/api/v1/bots/garan/stop").status_code == 404
+        wait_for(lambda: http.get("/api/v1/bots/thyao").json()["status"] == "stopped")
+        office.refuse = "Not now."
+        assert http.post("/api/v1/bots/thyao/start").json()["detail"] == "Not now."
+
+
+@TROUBLE
+def test_redis_killed_and_started_empty_in_mid_stream(cluster: Cluster) -> None:
+    engine = cluster.engine("home", bot_state("asels"), bot_state("thyao"))
+    servers = [cluster.server(), cluster.server()]
+    with watching(*servers) as clients:
+        for client in clients:
+            wait_for(lambda client=client: client.shows("thyao") == 1)
+        cluster.redis.kill()
+        for _ in range(20):
+            engine.change("asels", open_pnl=1.0)
+        engine.remove("thyao")
+        with servers[0].client() as http:
+            assert http.get("/healthz").status_code == 200
+            assert http.get("/api/v1/bots").status_code == 200
+            wait_for(lambda: http.post("/api/v1/bots/asels/stop").status_code == 503)
+        for client in clients:  # what is shown gets old, and the clients are told so
+            wait_for(lambda client=client: (client.ages.get("home") or 0.0) > 0.4)
+        cluster.redis.start()
+        began = time.monotonic()
+        for client in clients:
+            wait_for(lambda client=client: client.shows("asels") == 21 and client.shows("thyao") == 0)
+            wait_for(lambda client=client: (client.ages.get("home") or 0.0) < 0.4)
+        assert time.monotonic() - began < 4
+        engine.change("asels", open_pnl=2.0)
+        for client in clients:
+            wait_for(lambda client=client: client.shows("asels") == 22)
+
+
+@TROUBLE
+def test_redis_frozen_in_mid_stream(cluster: Cluster) -> None:
+    engine = cluster.engine("home", bot_state("asels"))
+    server = cluster.server()
+    with watching(server) as (client,):
+        wait_for(lambda: client.shows("asels") == 1)
+        cluster.redis.freeze()
+        try:
+            for _ in range(10):
+                engine.change("asels", open_pnl=1.0)
+            wait_for(lambda: (client.ages["home"] or 0.0) > 2 * QUICK.dead)
+            with server.client() as http:
+                assert http.get("/api/v1/bots/asels").json()["version"] == 1
+        finally:
+            cluster.redis.thaw()
+        wait_for(lambda: client.shows("asels") == 11 and (client.ages["home"] or 0.0) < 0.4)
+
+
+@TROUBLE
+def test_the_listener_cut_off_again_and_again(cluster: Cluster) -> None:
+    engine = cluster.engine("home", bot_state("asels"))
+    server = cluster.server()
+    with watching(server) as (client,):
+        for version in range(2, 8):
+            wait_for(lambda version=version: client.shows("asels") == version - 1)
+            cluster.redis.cut()
+            engine.change("asels", open_pnl=float(version))
+        wait_for(lambda: client.shows("asels") == 7 and client.bots["asels"]["open_pnl"] == 7.0)
+
+
+def test_an_engine_that_dies_is_told_by_its_age(cluster: Cluster) -> None:
+    engine = FakeEngine([bot_state("asels")])
+    link = EngineLink(cluster.redis.url, "home", engine.events, engine.post, timings=QUICK)
+    link.open()
+    server = cluster.server()
+    with watching(server) as (client,):
+        wait_for(lambda: client.shows("asels") == 1 and (client.ages.get("home") or 9.0) < 0.4)
+        link.close()
+        wait_for(lambda: (client.ages["home"] or 0.0) > 0.4)
+        assert client.shows("asels") == 1
+
+
+@TROUBLE
+def test_a_server_ends_in_time_though_redis_is_frozen(cluster: Cluster) -> None:
+    engine = cluster.engine("home", bot_state("asels"))
+    server = cluster.server()
+    with server.client() as http:
+        wait_for(lambda: len(http.get("/api/v1/bots").json()["bots"]) == 1)
+    cluster.redis.freeze()
+    try:
+        began = time.monotonic()
+        assert server.thread.stop()
+        assert time.monotonic() - began < 2.0
+    finally:
+        cluster.redis.thaw()
+    engine.change("asels", open_pnl=1.0)

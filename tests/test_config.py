@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import atomic, config_check, config_file, secrets
-from core.config import BIST30, Config, Problem
+from core.config import BIST30, BotConfig, Config, Problem, ServerConfig
 from core.config_check import Rule, check_value, examine, rule_of, shown, with_value
 from core.config_file import (
     all_paths,
@@ -128,8 +128,8 @@ def test_a_whole_number_may_stand_for_a_fraction_but_not_the_reverse() -> None:
 
 
 def test_text_that_cannot_be_written_is_refused_everywhere() -> None:
-    found = problems_of({"storage": {"url": "sqlite:///\ud800"}, "server": {"a": [float("nan")]}})
-    assert set(found) == {"storage.url", "server"}
+    found = problems_of({"storage": {"url": "sqlite:///\ud800"}, "server": {"allowed_hosts": ["\ud800"]}})
+    assert set(found) == {"storage.url", "server.allowed_hosts[0]"}
     str(ConfigError(list(found.values()))).encode("utf-8")
 
 
@@ -362,9 +362,8 @@ def test_a_file_with_problems_is_not_saved_over(tmp_path: Path, text: str) -> No
 
 def test_a_new_file_holds_everything_and_can_be_read_back(tmp_path: Path) -> None:
     path = tmp_path / "c.json"
-    config = Config(
-        theme="dark", symbols=("ASELS", "NASDAQ:AAPL"), bots=({"name": "x" * 120, "steps": [{"a": 1}]},)
-    )
+    bot = BotConfig(id="b1", name="x" * 80, symbols=("ASELS",), cash=5.5)
+    config = Config(theme="dark", symbols=("ASELS", "NASDAQ:AAPL"), bots=(bot,))
     save_config(path, config)
     assert load_config(path) == config
     assert set(json.loads(path.read_text("utf-8"))) == set(Config.__struct_fields__)
@@ -383,10 +382,9 @@ def test_changes_to_a_file_that_stays_go_elsewhere(tmp_path: Path) -> None:
     symbols=st.lists(st.sampled_from(BIST30), unique=True).map(tuple),
     threshold=st.floats(0.01, 100, allow_nan=False),
     theme=st.sampled_from(("system", "dark", "light")),
-    server=st.dictionaries(
-        st.text(st.characters(codec="utf-8")),
-        st.integers() | st.text(st.characters(codec="utf-8")),
-        max_size=3,
+    server=st.builds(
+        ServerConfig, enabled=st.booleans(), port=st.integers(1, 65_535),
+        allowed_hosts=st.lists(st.text(st.characters(codec="utf-8")), max_size=3).map(tuple),
     ),
 )
 def test_what_is_saved_is_what_is_read(
@@ -394,11 +392,11 @@ def test_what_is_saved_is_what_is_read(
     symbols: tuple[str, ...],
     threshold: float,
     theme: str,
-    server: dict[str, object],
+    server: ServerConfig,
 ) -> None:
     path = tmp_path_factory.mktemp("c") / "c.json"
     live = msgspec.structs.replace(Config().real_time, signal_threshold_pct=threshold)
-    config = Config(symbols=symbols, real_time=live, theme=theme, server=server)  # type: ignore[arg-type]
+    config = Config(symbols=symbols, real_time=live, theme=theme, server=server)
     save_config(path, config)
     assert load_config(path) == config
     save_config(path, Config())

@@ -14,11 +14,11 @@ from msgspec.structs import replace
 
 from core.bots.base_bot import ATR_SECONDS
 from core.bots.cycles import shape_of
-from core.bots.desk import Surroundings
 from core.bots.elsewhere import AnswerLater, BotsMoved
 from core.bots.model import BotState
 from core.bots.risk import ATR_PERIOD
 from core.bots.run_marker import RunMarker
+from core.bots.surroundings import Surroundings
 from core.cluster.dispatcher import Dispatcher
 from core.cluster.entries import CLOCK, Aged, Disputed, Entry, Looked, Priced, Told, Volatile
 from core.commands import (

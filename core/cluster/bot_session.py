@@ -87,7 +87,7 @@ class _Bars:
         """See `BarKeeper.known`."""
         return self.of.get((key, seconds), ())[-count:]
 
-    def request(self, key: str, seconds: int) -> None:
+    def request(self, key: str, seconds: int, *, patient: bool = True) -> None:
         """See `BarKeeper.request`: the engine asks by itself."""
 
 

@@ -91,6 +91,11 @@ class RemoteDesk:
         """See `BotDesk.on_volatility`."""
         self._write(key, Volatile(key, volatility_pct))
 
+    def ask_for_history(self) -> None:
+        """See `BotDesk.ask_for_history`."""
+        for config in self._configs.values():
+            self._bars(config, (), ask=True)
+
     def on_history(self, key: str) -> None:
         """See `BotDesk.on_history`."""
         for bot_id in self.by_key.get(key, ()):
@@ -317,7 +322,7 @@ class RemoteDesk:
                 log.warning("the bars of %s cannot be read: %s", key, error)
                 continue
             if ask and len(known[key]) < most:
-                self._around.bars.request(key, seconds)
+                self._around.bars.request(key, seconds, patient=False)
         return seconds, known
 
     def _rules(self, config: BotConfig | None) -> dict[str, list[Any] | None]:

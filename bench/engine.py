@@ -9,7 +9,7 @@ from decimal import Decimal
 from bench.figures import Figure
 from bench.market import Walk, instruments
 from core.clock import SystemClock
-from core.config import Config
+from core.config import BotConfig, Config
 from core.engine.engine import Engine
 from core.events import EventBus
 from core.model import Position, Quote, Tick
@@ -17,6 +17,7 @@ from core.storage.memory_store import MemoryStore
 
 SYMBOLS = 235
 POSITIONS = 50
+BOTS = 50
 TICKS = 200_000
 ROUNDS = 5
 BATCH = 1_000
@@ -24,13 +25,16 @@ BATCH = 1_000
 
 def run() -> list[Figure]:
     """Median of several rounds, with the naive way (a dict per tick, all positions valued anew) beside it."""
-    ours, naive = [], []
+    ours, naive, with_bots = [], [], []
     for _ in range(ROUNDS):
         ours.append(_ours())
         naive.append(_naive())
+        with_bots.append(_ours(_bots()))
     return [
         Figure("ticks per second", statistics.median(ours), "1/s", goal=300_000, higher=True,
                naive=statistics.median(naive), note=f"{SYMBOLS} symbols, {POSITIONS} positions"),
+        Figure("ticks per second with bots", statistics.median(with_bots), "1/s", goal=100_000, higher=True,
+               note=f"{BOTS} bots on 5 symbols each, stops and trailing stops armed, every step stored"),
     ]  # fmt: skip
 
 
@@ -48,13 +52,28 @@ def _positions() -> list[Position]:
     ]  # fmt: skip
 
 
-def _ours() -> float:
+def _bots() -> tuple[BotConfig, ...]:
+    """Half of them follow signals, half averages of one-minute bars; all may be long and short."""
+    names = [instrument.key for instrument in instruments(SYMBOLS)]
+    return tuple(
+        BotConfig(
+            id=f"b{number}", name=f"Bot {number}",
+            symbols=tuple(names[(number * 5 + step) % SYMBOLS] for step in range(5)),
+            strategy="threshold" if number % 2 else "ema_cross",
+            params={} if number % 2 else {"timeframe_sec": 60}, direction="both", autostart=True,
+            max_open_positions=5, stop_loss_pct=3.0, trailing_stop_pct=2.0, max_daily_loss=50_000.0,
+        )
+        for number in range(BOTS)
+    )  # fmt: skip
+
+
+def _ours(bots: tuple[BotConfig, ...] = ()) -> float:
     store = MemoryStore()
     store.add_positions(_positions())
     bus = EventBus()
     latest: dict[str, Tick] = {}
     bus.subscribe(Tick, lambda tick: latest.__setitem__(tick.key, tick))
-    engine = Engine(Config(), lambda _: store, SystemClock(), bus)
+    engine = Engine(Config(bots=bots), lambda _: store, SystemClock(), bus)
     engine.watch(instruments(SYMBOLS))
     batches = _quotes()
     started = time.perf_counter()

@@ -319,6 +319,7 @@ def all_checks(config: Config) -> list[Check]:
     """The checks in the report's order."""
     from cli.doctor_bots import check_strategies
     from cli.doctor_cluster import check_redis
+    from cli.doctor_server import check_server
 
     return [
         Check("versions", check_versions),
@@ -333,6 +334,7 @@ def all_checks(config: Config) -> list[Check]:
         *source_checks(config),
         Check("telegram", check_telegram),
         Check("email", check_email),
+        Check("server", check_server),
         Check("display", check_display),
         Check("fonts", check_fonts),
     ]

@@ -40,10 +40,10 @@ class EngineRun:
     def __init__(self, session: Session, stop: threading.Event) -> None:
         self.demo = session.demo
         self.clock = ReplayClock(SystemClock())
-        routes = Routes(session.config, ("telegram", "email"), demo=session.demo)
         self.loop = EngineLoop(
             session.config, session.open_store, self.clock, recordings=session.data_dir / RECORDINGS,
-            routes=routes, data_dir=None if session.demo else session.data_dir,
+            routes=Routes(session.config, ("telegram", "email"), demo=session.demo),
+            data_dir=None if session.demo else session.data_dir,
         )  # fmt: skip
         self.notifier = Notifier(
             session.config, demo=session.demo, on_delivery=self._record, on_accept=self._accept
@@ -61,18 +61,13 @@ class EngineRun:
         self.loop.post(StartFeed())
         self._thread.start()
 
-    def end(self, seconds: float = JOIN_SECONDS) -> bool:
-        """End feed, engine and store, waiting so many seconds at most; whether they have ended. Idempotent."""
+    def finish(self) -> None:
+        """End everything. Raises what the engine failed with."""
+        self.notifier.stop()  # its last words are stored
         self.loop.stop()
         if self._thread.ident is not None:
-            self._thread.join(seconds)
-        return not self._thread.is_alive()
-
-    def finish(self) -> None:
-        """End everything, the notifications last. Raises what the engine failed with."""
-        self.notifier.stop()  # its last words are stored
-        ended = self.end()
-        if not ended:
+            self._thread.join(JOIN_SECONDS)
+        if self._thread.is_alive():
             log.error("the engine's thread did not end within %g s", JOIN_SECONDS)
         if self._failure:
             raise self._failure[0]

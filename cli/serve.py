@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOCAL_USER = "local"
-_GRACE_SECONDS = 1.0
 _PATIENCE = 0.5
 
 
@@ -80,14 +79,13 @@ def _serve(session: Session, config: ServerConfig, options: Options) -> None:
 
 
 def _end(prepared: Prepared, run: EngineRun | None) -> None:
-    """Feed, engine and storage first; but open streams end within two seconds whatever those do."""
+    """Feed, engine and storage first, then the server; but open streams end at once, whatever those take."""
+    prepared.thread.begin_to_end()
     try:
         if run is not None:
-            run.end(_GRACE_SECONDS)
+            run.finish()
     finally:
         prepared.thread.stop()
-        if run is not None:
-            run.finish()
 
 
 def _bus(config: ServerConfig, run: EngineRun | None) -> StatusBus:

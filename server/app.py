@@ -25,6 +25,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        app.openapi()  # a tenth of a second's work, done before there is a stream that it could hold up
         await bus.open(hub)
         if watch is not None:
             watch.start(gate.update)

@@ -95,6 +95,8 @@ class Gate:
         account = self._by_name.get(self.sessions.owner(cookie))
         if account is None or not self.sessions.is_valid(cookie, account):
             raise _unauthorized()
+        if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+            raise ApiError(403, "foreign_origin")  # cookies go to every port of a host, also from other pages
         return Caller(account.name, account.role, account.token_hash, cookie)
 
     def refusal(self, request: Request) -> ApiError:

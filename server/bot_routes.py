@@ -30,7 +30,7 @@ def _errors(*statuses: int) -> Responses:
 
 router = APIRouter(prefix="/api/v1/bots", tags=["bots"])
 BotId = Annotated[str, Path(description="The bot's id.", examples=["asels-swing"])]
-IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match", max_length=1000)]
+IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match")]
 _NOT_MODIFIED: Responses = {304: {"description": "Nothing has changed.", "model": None}}
 
 

@@ -108,15 +108,6 @@ class Channel:
         for stream in [stream for stream in self.streams if stream.bot_id == bot_id]:
             stream.end()
 
-    def begin_anew(self) -> None:
-        """What was sent no longer leads to what is: every stream gets a snapshot."""
-        self.epoch = secrets.token_hex(6)
-        self.seq = 0
-        self._ring.clear()
-        self.revision += 1
-        for stream in self.streams:
-            stream.wake()
-
     def _send_soon(self, bot: Bot) -> None:
         loop = self._loop()
         wait = bot.sent_at + PAUSE - loop.time()
@@ -175,7 +166,7 @@ class Channel:
         It shows what was sent, so that the events after its number go on from it. The bots' part is made once
         for all who ask between two events.
         """
-        key = (self.epoch, self.seq, bot_id)
+        key = (self.seq, bot_id)
         if self._snapshot[0] != key:
             bots = [bot for name, bot in self.bots.items() if bot_id in (None, name)]
             self._snapshot = (key, b",".join(map(_sent_json, bots)))

@@ -31,8 +31,12 @@ class TooManyStreamsError(Exception):
 class Hub:
     """All users' channels. A `StatusSink`."""
 
-    def __init__(self, max_streams: int = 20, *, beat_seconds: float = BEAT_SECONDS) -> None:
+    def __init__(
+        self, max_streams: int = 20, *, beat_seconds: float = BEAT_SECONDS,
+        get_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.get_running_loop,
+    ) -> None:  # fmt: skip
         self.closed = False
+        self._get_loop = get_loop
         self._max_streams = max_streams
         self._beat_seconds = beat_seconds
         self._channels: dict[str, Channel] = {}
@@ -53,11 +57,12 @@ class Hub:
             for bot_id in [i for i, bot in channel.bots.items() if bot.engine == engine and i not in there]:
                 self._remove(bot_id)
         for state in states:
-            known = self.find(state.owner, state.bot_id)
-            if known is not None and known.state.version > state.version:
-                self._replace(engine, state)  # another database: its versions count anew
-            else:
+            home = self._homes.get(state.bot_id)
+            known = None if home is None else home.bots[state.bot_id].state
+            if known is None or known.version < state.version or known == state:
                 self._put(engine, state)
+            else:  # another database: its versions count anew
+                self._replace(engine, state)
 
     def on_state(self, engine: str, state: BotState) -> None:
         """See `StatusSink.on_state`."""
@@ -77,12 +82,8 @@ class Hub:
         channel.put(engine, state)
 
     def _replace(self, engine: str, state: BotState) -> None:
-        channel = self.channel(state.owner)
-        bot = channel.bots.pop(state.bot_id)
-        if bot.timer is not None:
-            bot.timer.cancel()
-        channel.put(engine, state)
-        channel.begin_anew()
+        self._remove(state.bot_id)
+        self._put(engine, state)
 
     def _remove(self, bot_id: str) -> None:
         self._homes.pop(bot_id).remove(bot_id)
@@ -93,7 +94,7 @@ class Hub:
         """The user's channel."""
         channel = self._channels.get(user)
         if channel is None:
-            channel = self._channels[user] = Channel(user, asyncio.get_running_loop)
+            channel = self._channels[user] = Channel(user, self._get_loop)
         return channel
 
     def find(self, user: str, bot_id: str) -> Bot | None:
@@ -123,7 +124,7 @@ class Hub:
         return tuple(self._heard)
 
     def _now(self) -> float:
-        return asyncio.get_running_loop().time()
+        return self._get_loop().time()
 
     # --- streams ------------------------------------------------------------------------------------
 
@@ -174,7 +175,7 @@ class Hub:
 
     def _beat_later(self) -> None:
         """Wait for the next stream whose beat is due; they are in this order."""
-        loop = asyncio.get_running_loop()
+        loop = self._get_loop()
         due = next(iter(self._beats.values()))
         self._beating = loop.call_later(max(_BREATH, due - loop.time()), self._beat)
 

@@ -10,6 +10,8 @@ SLOW_SECONDS = 5.0
 """After so long without reading what we have for it a client is cut off."""
 FIRST_WORD_SECONDS = 10.0
 """Within so many seconds of connecting the first request must be there."""
+MOST_HEAD = 64 * 1024
+"""A request line and its headers may be so long."""
 BUFFER_BYTES = 32 * 1024
 """So much may wait for a client in this process before it counts as slow."""
 
@@ -17,17 +19,35 @@ BUFFER_BYTES = 32 * 1024
 class StatusProtocol(HttpToolsProtocol):
     """One connection."""
 
+    _head: int | None = 0
+    """How many bytes of a request's head have come, None while its body comes."""
     _slow: asyncio.TimerHandle | None = None
     _mute: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See `asyncio.Protocol`."""
         super().connection_made(transport)
+        self.access_log = False  # it prints whole addresses, and what people paste into them
         transport.set_write_buffer_limits(high=BUFFER_BYTES)
         self._mute = self.loop.call_later(FIRST_WORD_SECONDS, transport.abort)
 
+    def data_received(self, data: bytes) -> None:
+        """See `asyncio.Protocol`. Nobody fills the memory with a head that never ends."""
+        if self._head is not None:
+            self._head += len(data)
+            if self._head > MOST_HEAD:
+                self.transport.abort()
+                return
+        super().data_received(data)
+
+    def on_message_complete(self) -> None:
+        """See `HttpToolsProtocol`."""
+        self._head = 0
+        super().on_message_complete()
+
     def on_headers_complete(self) -> None:
         """See `HttpToolsProtocol`."""
+        self._head = None
         if self._mute is not None:
             self._mute.cancel()
             self._mute = None

@@ -119,6 +119,10 @@ class ServerThread:
         """Whether it serves, or is about to."""
         return self._thread.is_alive()
 
+    def begin_to_end(self) -> None:
+        """Take nobody new and end all streams; returns at once. Idempotent."""
+        self._server.end()
+
     def stop(self, seconds: float = 3.0) -> bool:
         """End, and wait for that so many seconds at most; whether it has ended. Idempotent."""
         self._server.end()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import ssl
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from core.accounts import Account, AccountStore
 from core.config import ServerConfig
 from core.errors import UserError
 from core.i18n import tr
+from core.network import is_loopback, is_wildcard
 from server.account_watch import AccountWatch
 from server.app import create_app
 from server.auth import Gate
@@ -90,29 +90,12 @@ def _remarks(config: ServerConfig, known: tuple[Account, ...]) -> Iterator[str]:
 
 
 def _names(config: ServerConfig) -> tuple[str, ...]:
-    return config.allowed_hosts if _is_wildcard(config.host) else (*config.allowed_hosts, config.host)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this computer can reach the address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def _is_wildcard(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_unspecified
-    except ValueError:
-        return not host
+    return config.allowed_hosts if is_wildcard(config.host) else (*config.allowed_hosts, config.host)
 
 
 def _shown(host: str) -> str:
     """The host as one writes it in an address bar on this computer."""
-    if _is_wildcard(host):
+    if is_wildcard(host):
         return "localhost"
     return f"[{host.strip('[]')}]" if ":" in host else host
 

@@ -34,7 +34,6 @@ class Stream:
         "_beat",
         "_cursor",
         "_ending",
-        "_epoch",
         "_waiter",
         "bot_id",
         "channel",
@@ -53,7 +52,6 @@ class Stream:
         self.gone = False
         """The client is gone: there is nobody to send to."""
         self._cursor = cursor
-        self._epoch = channel.epoch
         self._beat = (
             cursor is not None
         )  # who comes back and has missed nothing shall see at once that it lives
@@ -84,8 +82,8 @@ class Stream:
     def take(self) -> bytes:
         """What is to be sent now, b"" if nothing."""
         channel = self.channel
-        if self._cursor is None or self._epoch != channel.epoch or not channel.reaches(self._cursor):
-            self._cursor, self._epoch, self._beat = channel.seq, channel.epoch, False
+        if self._cursor is None or not channel.reaches(self._cursor):
+            self._cursor, self._beat = channel.seq, False
             return channel.snapshot(self.bot_id, self.hub.ages(channel.engines(self.bot_id)))
         if self._cursor != channel.seq:
             parts = b"".join(channel.since(self._cursor, self.bot_id))

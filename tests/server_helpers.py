@@ -126,7 +126,7 @@ class RunningServer:
             name: Account(name=name, role=role, token_hash=hash_token(self.tokens[name]), created=1.0)
             for name, role in users.items()
         }
-        listener = listen("127.0.0.1", port)
+        listener = self.listener = listen("127.0.0.1", port)
         self.port = listener.getsockname()[1]
         self.scheme = "https" if tls[0] else "http"
         self.url = f"{self.scheme}://127.0.0.1:{self.port}"

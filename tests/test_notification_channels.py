@@ -39,6 +39,12 @@ def test_telegram_delivers_plain_turkish_text(api: TelegramServer) -> None:
     assert "parse_mode" not in api.sent[0]
 
 
+def test_telegram_makes_no_sound_for_a_silent_message(api: TelegramServer) -> None:
+    for silent in (False, True):
+        telegram(api.base).deliver(message(silent=silent), 5)
+    assert [sent.get("disable_notification", False) for sent in api.sent] == [False, True]
+
+
 def test_telegram_shortens_what_is_too_long(api: TelegramServer) -> None:
     telegram(api.base).deliver(message(body="ş" * 5000), 5)
     assert api.sent[0]["text"].endswith("…")

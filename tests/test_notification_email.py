@@ -115,6 +115,14 @@ def test_email_in_the_clear_only_if_it_is_asked_for(trust: ssl.SSLContext) -> No
         assert "cannot do" in str(unsupported)
 
 
+def test_email_of_a_silent_message_has_low_priority(mail: MailServer, trust: ssl.SSLContext) -> None:
+    for silent in (False, True):
+        email(mail.port, trust).deliver(message(silent=silent), 5)
+    loud, quiet = mail.mails
+    assert loud["X-Priority"] is None
+    assert (quiet["Importance"], quiet["Priority"], quiet["X-Priority"]) == ("low", "non-urgent", "5")
+
+
 def test_email_with_the_wrong_password(mail: MailServer, trust: ssl.SSLContext) -> None:
     error = failure(email(mail.port, trust, password="wrong-" + PASSWORD))
     assert error.permanent

@@ -12,7 +12,7 @@ import pytest
 
 from bootstrap.environment import CODE_DIR
 from cli import main as cli_main
-from cli.arguments import Options, parse
+from cli.arguments import Options, ServeOptions, parse
 from core.config import Problem
 from core.errors import ConfigError, StorageError
 
@@ -53,6 +53,16 @@ def led_to(monkeypatch):
         ("bench", Options(mode="bench")),
         ("bench engine table", Options(mode="bench", names=("engine", "table"))),
         ("doctor --offline", Options(mode="doctor", offline=True)),
+        ("serve --demo", Options(mode="serve", demo=True)),
+        (
+            "serve --host 0.0.0.0 --port 0 --no-engine --tls-cert c --tls-key k --redis-url redis://r",
+            Options(
+                mode="serve",
+                serve=ServeOptions("0.0.0.0", 0, False, Path("c"), Path("k"), "redis://r"),
+            ),
+        ),
+        ("users list", Options(mode="users", names=("list",))),
+        ("users add ali --role viewer", Options(mode="users", names=("add", "ali"), role="viewer")),
         (
             "test tests/test_websocket.py -k x",
             Options(mode="test", names=("tests/test_websocket.py", "-k", "x")),
@@ -70,7 +80,17 @@ def test_what_is_accepted(line, options):
         ("dcotor", "Not understood: dcotor (did you mean doctor?)"),
         ("xyz", "Not understood: xyz"),
         ("doctor now", "Not understood: now"),
-        ("serve", "The status server (serve) is not part of this version yet."),
+        ("users", "Say what to do: users add NAME, users list or users revoke NAME."),
+        ("users add", "Say what to do: users add NAME"),
+        ("users list ali", "Say what to do: users add NAME"),
+        ("serve now", "Not understood: now"),
+        ("serve --port x", "--port needs a number from 0 to 65535, not x"),
+        ("serve --port 65536", "--port needs a number from 0 to 65535, not 65536"),
+        ("serve --prot 1", "Not understood: --prot (did you mean --port?)"),
+        ("--port 1", "--port goes with serve only."),
+        ("doctor --no-engine", "--no-engine goes with serve only."),
+        ("users list --role viewer", "--role goes with users add only."),
+        ("users add ali --role boss", "--role is viewer or trader, not boss"),
         ("--demo test", "Put the word test first"),
         ("--for", "--for needs a value after it."),
         ("--for soon", "--for needs a positive number of seconds, not soon"),

@@ -23,6 +23,9 @@ class Account:
         self.deposit = deposit
         self.cash = cash
         self.positions = {position.key: position for position in positions}
+        self.fixed = 0.0
+        """Cash and the cost of all positions: what does not move with prices, for the screen."""
+        self._add_up()
 
     @property
     def realised(self) -> Decimal:
@@ -36,6 +39,7 @@ class Account:
         """The owner has put in or taken out cash."""
         self.cash = add(self.cash, subtract(deposit, self.deposit))
         self.deposit = deposit
+        self._add_up()
 
     def buying_power(self, reserved: Decimal) -> Decimal:
         """What may be put into a new position: the cash without what short sales brought in and as much again
@@ -47,7 +51,7 @@ class Account:
         return power
 
     def book(self, execution: Execution, fill_id: str, *, simulated: bool) -> BotFill:
-        """Take an execution's money and fee in or out; `settle` then moves the position."""
+        """Take an execution's money and fee in or out; `open` or `close` then moves the position."""
         order = execution.order
         value = multiply(order.quantity, execution.price)
         moved = subtract(self.cash, value) if order.side == "BUY" else add(self.cash, value)
@@ -68,6 +72,7 @@ class Account:
             opened_at=fill.filled_at, fees=fill.fee,
         )  # fmt: skip
         self.positions[fill.key] = position
+        self._add_up()
         return position
 
     def close(self, fill: BotFill, trade_id: str, owner: str, reason: str) -> BotTrade:
@@ -76,6 +81,7 @@ class Account:
         if abs(position.quantity) != fill.quantity or (position.quantity > 0) is (fill.side == "BUY"):
             raise ValueError(f"{fill.fill_id} does not close {position}")
         del self.positions[fill.key]
+        self._add_up()
         fees = add(position.fees, fill.fee)
         gross = multiply(subtract(fill.price, position.entry_price), position.quantity)
         return BotTrade(
@@ -89,6 +95,9 @@ class Account:
         """Set some of the position's `stop`, `target`, `trailing_stop` and `high_water`."""
         position = self.positions[key] = replace(self.positions[key], **levels)
         return position
+
+    def _add_up(self) -> None:
+        self.fixed = float(self.cash) + sum(float(cost_of(each)) for each in self.positions.values())
 
 
 def cost_of(position: BotPosition) -> Decimal:

@@ -55,6 +55,8 @@ class BotBase:
         self._make_broker = make_broker
         self._config_changed = record is None
         self._series_changed = False
+        self._filled = True
+        """Whether what it is worth may have changed without a price."""
         self._day = -math.inf
         self._day_base = config.cash
         memory: dict[str, Any] = {} if record is None else record.memory
@@ -165,15 +167,13 @@ class BotBase:
     @property
     def open_pnl(self) -> float:
         """Of all open positions, at the last prices."""
-        held = self.trader.account.positions
-        return sum((self.spots[key].value(each) for key, each in held.items()), 0.0)
+        spots = self.spots
+        return sum([spots[key].open_pnl for key in self.trader.account.positions], 0.0)
 
     @property
     def equity(self) -> float:
         """Cash and positions at the last prices."""
-        account = self.trader.account
-        cost = sum((float(cost_of(held)) for held in account.positions.values()), 0.0)
-        return float(account.cash) + cost + self.open_pnl
+        return self.trader.account.fixed + self.open_pnl
 
     @property
     def daily_pnl(self) -> float:

@@ -146,7 +146,10 @@ class Bot(BotBase):
             self._watch_levels(spot, price, received, gap)
         if self.trader.blind:
             self.trader.blind.pop(spot.key, None)
-        if self.mode is not BotStatus.RUNNING or (self._limited and self._ends_day(received)):
+        if self.mode is not BotStatus.RUNNING:
+            return False
+        # Only a price of what is held, or a fill, changes what the bot is worth.
+        if self._limited and (spot.quantity or self._filled) and self._ends_day(received):
             return False
         return self._wakes(spot, tick, session, gap, finished)
 
@@ -268,6 +271,7 @@ class Bot(BotBase):
 
     def _ends_day(self, at: float) -> bool:
         """Stop for today if a limit is reached."""
+        self._filled = False
         reason = self.day_is_over()
         if not reason:
             return False
@@ -288,6 +292,7 @@ class Bot(BotBase):
 
     def _take_notes(self) -> None:
         if not self._notebook.empty:
+            self._filled = True
             self._matters()
 
     def _matters(self) -> None:

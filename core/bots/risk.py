@@ -20,6 +20,8 @@ from core.model import Bar
 
 ATR_PERIOD = 14
 _HUNDREDTH = Decimal("0.01")
+_HAIR = 1e-6
+"""Slack in money, so that a limit that is exactly reached is not lost to binary fractions."""
 
 
 class Levels(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,9 +92,9 @@ def average_true_range(bars: Sequence[Bar], period: int = ATR_PERIOD) -> float |
 
 def day_is_over(config: BotConfig, daily_pnl: float) -> str:
     """Why a bot must stop for today: "daily_loss", "daily_target", or "" if it need not."""
-    if config.max_daily_loss > 0 and daily_pnl <= -config.max_daily_loss:
+    if config.max_daily_loss > 0 and daily_pnl <= -config.max_daily_loss + _HAIR:
         return "daily_loss"
-    if config.daily_target > 0 and daily_pnl >= config.daily_target:
+    if config.daily_target > 0 and daily_pnl >= config.daily_target - _HAIR:
         return "daily_target"
     return ""
 

@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 from core.bots.model import BotPosition
-from core.bots.money import exact
 from core.bots.risk import enforced_stop
 from core.bots.series import BarSeries
 from core.model import Freshness, Signal
@@ -16,8 +15,8 @@ class Spot:
     """One instrument of one bot. Prices between `low` and `high` touch no level of its position."""
 
     __slots__ = (
-        "cycle_at", "effective", "filled", "freshness", "high", "key", "low", "memory", "price", "received",
-        "series", "signal", "simulated", "tradable", "working",
+        "cycle_at", "effective", "entry", "filled", "freshness", "high", "key", "low", "memory", "price",
+        "quantity", "received", "series", "signal", "simulated", "tradable", "working",
     )  # fmt: skip
 
     def __init__(self, key: str) -> None:
@@ -32,6 +31,8 @@ class Spot:
         """Whether the last price is true and of this moment."""
         self.low = -math.inf
         self.high = math.inf
+        self.quantity = self.entry = 0.0
+        """Those of the position, for the screen."""
         self.working = False
         """Whether orders wait for a price."""
         self.series: BarSeries | None = None
@@ -46,8 +47,10 @@ class Spot:
     def guard(self, position: BotPosition | None, *, trailing: bool) -> None:
         """Set the prices between which nothing is to be done for `position`."""
         self.low, self.high = -math.inf, math.inf
+        self.quantity = self.entry = 0.0
         if position is None:
             return
+        self.quantity, self.entry = float(position.quantity), float(position.entry_price)
         stop, _ = enforced_stop(position)
         long = position.quantity > 0
         near = float(stop) if stop is not None else -math.inf if long else math.inf
@@ -88,8 +91,7 @@ class Spot:
         self.simulated = bool(data.get("simulated", False))
         self.memory = dict(data.get("memory", {}))
 
-    def value(self, position: BotPosition) -> float:
-        """The open profit or loss of `position` at the last price, 0 while there is none."""
-        if self.price is None:
-            return 0.0
-        return float((exact(self.price) - position.entry_price) * position.quantity)
+    @property
+    def open_pnl(self) -> float:
+        """The open profit or loss at the last price, for the screen; 0 while there is none."""
+        return 0.0 if self.price is None else (self.price - self.entry) * self.quantity

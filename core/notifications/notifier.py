@@ -159,7 +159,9 @@ class Notifier:
             message = signal_message(signal.payload(reason(signal)), now=line.created)
         else:
             told = msgspec.json.decode(line.payload, type=dict[str, str])
-            message = Message(kind=Kind(line.kind), created=line.created, **told)
+            message = Message(
+                kind=Kind(line.kind), title=told["title"], body=told["body"], created=line.created
+            )
         return msgspec.structs.replace(message, id=line.message_id)
 
     def _offered(self, message: Message, channels: Sequence[str]) -> None:

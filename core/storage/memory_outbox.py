@@ -96,7 +96,7 @@ class MemoryOutbox:
             del self._deliveries[line.message_id, line.channel]
         for one in settled:
             del self._settled[one.message_id, one.channel]
-        return max(map(len, (signals, lines, settled))) >= limit
+        return max(len(signals), len(lines), len(settled)) >= limit
 
     def _accept(self, lines: Iterable[OutboxLine]) -> None:
         for line in lines:

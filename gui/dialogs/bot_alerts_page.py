@@ -17,7 +17,7 @@ from gui.dialogs.settings_page import SettingsPage
 from gui.widgets.panel_tools import set_role
 
 WORDS = "bot_loudness"
-LABEL_WIDTH = 150
+LABEL_WIDTH, EDITOR_WIDTH = 150, 88
 
 
 class BotAlertsPage(SettingsPage):
@@ -34,12 +34,13 @@ class BotAlertsPage(SettingsPage):
         self._grid.setColumnStretch(0, 1)
         self._grid.setHorizontalSpacing(10)
         for column, label in enumerate(self._channels.values(), 1):
-            self._grid.addWidget(label, 0, column, Qt.AlignLeft | Qt.AlignBottom)
-            self._grid.setColumnStretch(column, 1)
+            self._grid.addWidget(label, 0, column, Qt.AlignBottom)
+            self._grid.setColumnMinimumWidth(column, EDITOR_WIDTH)
 
     def _add(self, path: str) -> None:
         kind, channel = path.split(".")[-2:]
         editor = ChoiceEditor(WORDS, rule_of(path).choices)
+        editor.setFixedWidth(EDITOR_WIDTH)
         field = FormField(editor, path, parent=self)
         cast(Editor, editor).edited.connect(lambda: self.edited.emit(path))
         self.fields[path] = field
@@ -80,5 +81,6 @@ class BotAlertsPage(SettingsPage):
             off = name in self._off
             text = tr(f"notify.channel_{name}")
             label.setText(tr("settings.channel_is_off", channel=text) if off else text)
+            label.setWordWrap(True)
             label.setToolTip(tr("settings.channel_is_off.help") if off else "")
-            set_role(label, "secondary" if off else "")
+            label.setEnabled(not off)

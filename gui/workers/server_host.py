@@ -91,7 +91,7 @@ class ServerHost(QObject):
             self._tell("error", str(problem))
         except Exception as bug:
             log.exception("the status server did not start")
-            self._tell("error", tr("engine.internal", error=f"{type(bug).__name__}: {bug}"))
+            self.said.emit("error", tr("engine.internal", error=f"{type(bug).__name__}: {bug}"))
 
     def _begin(self, config: ServerConfig, storage_url: str) -> None:
         from server.setup import Users, prepare

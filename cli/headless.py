@@ -7,6 +7,8 @@ import threading
 from cli.arguments import Options
 from cli.engine_run import EngineRun, ended_after, ended_by_signals, owned
 from cli.terminal_view import TerminalView
+from core.bots.model import BotAlert, BotState
+from core.commands import BotsLoaded
 from core.events import EventBus
 from core.model import (
     FeedStatus,
@@ -50,6 +52,9 @@ def _subscribe(bus: EventBus, view: TerminalView) -> None:
     bus.subscribe(Tick, view.on_tick)
     bus.subscribe(FreshnessChange, view.on_freshness)
     bus.subscribe(SourceConflict, view.on_conflict)
+    bus.subscribe(BotsLoaded, view.on_bots)
+    bus.subscribe(BotState, view.on_bot)
+    bus.subscribe(BotAlert, view.on_bot_alert)
     bus.subscribe(Signal, view.on_signal)
     bus.subscribe(PortfolioSnapshot, view.on_portfolio)
     bus.subscribe(FeedStatus, view.on_feed_status)

@@ -7,6 +7,7 @@ from collections import deque
 
 import msgspec
 
+from core.bots.model import BotAlert, BotState
 from core.model import (
     FeedStatus,
     Freshness,
@@ -23,7 +24,7 @@ MOST_NOTICES = 3
 MOST_NEWS = 1000
 """Lines that wait to be printed; more than this are dropped, oldest first."""
 
-News = Signal | Notice | FeedStatus | SourceConflict
+News = Signal | Notice | FeedStatus | SourceConflict | BotAlert
 
 
 class PriceRow(msgspec.Struct, frozen=True):
@@ -48,7 +49,7 @@ class TimedNotice(msgspec.Struct, frozen=True):
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """Everything at one moment; signals and notices newest first, `disputed` are keys."""
+    """Everything at one moment; signals, notices and alerts newest first, `disputed` are keys."""
 
     prices: dict[str, PriceRow]
     signals: tuple[Signal, ...]
@@ -56,6 +57,8 @@ class Shown(msgspec.Struct, frozen=True):
     portfolio: PortfolioSnapshot | None
     feed: FeedStatus
     disputed: frozenset[str] = frozenset()
+    bots: tuple[BotState, ...] = ()
+    alerts: tuple[BotAlert, ...] = ()
 
 
 class TerminalState:
@@ -69,6 +72,8 @@ class TerminalState:
         self._portfolio: PortfolioSnapshot | None = None
         self._feed = FeedStatus(state="stopped")
         self._disputed: frozenset[str] = frozenset()
+        self._bots: dict[str, BotState] = {}
+        self._alerts: deque[BotAlert] = deque(maxlen=MOST_NOTICES)
         self._news: deque[News] = deque(maxlen=MOST_NEWS)
 
     def put_tick(self, tick: Tick) -> None:
@@ -92,6 +97,23 @@ class TerminalState:
             if (conflict.key in self._disputed) is conflict.over:
                 self._news.append(conflict)
             self._disputed = self._disputed - key if conflict.over else self._disputed | key
+
+    def put_bots(self, states: tuple[BotState, ...]) -> None:
+        """All bots there are, in their order."""
+        with self._lock:
+            self._bots = {state.bot_id: state for state in states}
+
+    def put_bot(self, state: BotState) -> None:
+        """A bot that has changed."""
+        with self._lock:
+            if state.bot_id in self._bots:
+                self._bots[state.bot_id] = state
+
+    def put_alert(self, alert: BotAlert) -> None:
+        """Something that a bot has to tell."""
+        with self._lock:
+            self._alerts.appendleft(alert)
+            self._news.append(alert)
 
     def put_signal(self, signal: Signal) -> None:
         """A signal."""
@@ -122,7 +144,7 @@ class TerminalState:
         with self._lock:
             return Shown(
                 dict(self._prices), tuple(self._signals), tuple(self._notices), self._portfolio, self._feed,
-                self._disputed,
+                self._disputed, tuple(self._bots.values()), tuple(self._alerts),
             )  # fmt: skip
 
     def take_news(self) -> list[News]:

@@ -15,9 +15,12 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
 from cli import terminal_tables as tables
+from cli.terminal_bots import alert_line, bots_table
 from cli.terminal_state import Shown, TerminalState
 from cli.terminal_words import news_line
+from core.bots.model import BotAlert, BotState
 from core.clock import Clock, SystemClock
+from core.commands import BotsLoaded
 from core.config import Config
 from core.feed_text import replay_sentence
 from core.model import (
@@ -66,6 +69,18 @@ class TerminalView:
     def on_signal(self, signal: Signal) -> None:
         """A signal came."""
         self._state.put_signal(signal)
+
+    def on_bots(self, event: BotsLoaded) -> None:
+        """All bots there are."""
+        self._state.put_bots(event.states)
+
+    def on_bot(self, state: BotState) -> None:
+        """A bot has changed."""
+        self._state.put_bot(state)
+
+    def on_bot_alert(self, alert: BotAlert) -> None:
+        """A bot has something to tell."""
+        self._state.put_alert(alert)
 
     def on_portfolio(self, snapshot: PortfolioSnapshot) -> None:
         """The positions were valued."""
@@ -128,12 +143,16 @@ class TerminalView:
 
     def _bottom(self, shown: Shown, height: int | None) -> list[RenderableType]:
         """Positions, totals and signals; on a small screen the prices keep at least half of it."""
-        share = None if height is None else max(1, height // 6)
+        share = None if height is None else max(1, height // (8 if shown.bots else 6))
         parts: list[RenderableType] = []
         if shown.portfolio is not None:
             table = tables.positions_table(shown.portfolio.rows, share)
             parts += [tables.heading("positions"), table] if table else []
             parts += [tables.total_line(total) for total in shown.portfolio.totals]
+        bots = bots_table(shown.bots, share)
+        if bots is not None:
+            parts += [tables.heading("bots"), bots]
+            parts += [alert_line(alert, self._clock.time()) for alert in shown.alerts[:share]]
         most = _LISTED_SIGNALS if share is None else min(share, _MOST_SIGNALS)
         return [*parts, tables.heading("signals"), tables.signal_list(shown.signals[:most])]
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from rich.text import Text
 
 from cli.terminal_state import News, PriceRow
+from core.bots.model import BotAlert
 from core.exchanges import exchange_of
 from core.feed_text import feed_sentence, source_lines
 from core.i18n import format_number, format_percent, tr
@@ -112,6 +113,10 @@ def news_line(news: News, now: float) -> Text:
         return notice_line(news, now)
     if isinstance(news, SourceConflict):
         return conflict_line(news, now)
+    if isinstance(news, BotAlert):
+        from cli.terminal_bots import alert_line
+
+        return alert_line(news, now)
     failing = [source.last_error for source in news.sources if source.last_error]
     why = f" ({'; '.join(source_lines(news))})" if failing else ""
     return Text(f"{clock_of(now)}  {feed_sentence(news, now)}{why}")

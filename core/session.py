@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 
 from core.bots.folder import use_folder
-from core.config import Config
+from core.config import BotConfig, Config
 from core.config_file import load_config, peek_language, save_changes, save_config
 from core.engine.engine import replays, trades_simulation
-from core.i18n import set_language
+from core.i18n import set_language, tr
 from core.model import Position
 from core.paths import config_target, prepare_data_dir, resolve_config_path, resolve_data_dir
 from core.storage.base import Store
@@ -28,6 +28,9 @@ STRATEGIES = "strategies"
 RECORDINGS = "recordings"
 """The folder of the recordings in the data directory."""
 _DAY = 86_400.0
+_DEMO_NAMES = (
+    "ASELS", "THYAO", "GARAN", "AKBNK", "SISE", "EREGL", "FROTO", "ISCTR", "PETKM", "SAHOL", "SASA", "HEKTS",
+)  # fmt: skip
 
 
 class ConfigStore(msgspec.Struct, frozen=True):
@@ -53,7 +56,10 @@ class ConfigStore(msgspec.Struct, frozen=True):
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of the program. `demo`: a simulated market and sample positions, in a database of its own."""
+    """One run of the program.
+
+    `demo`: a simulated market, sample positions and bots, in a database of its own.
+    """
 
     config: Config
     data_dir: Path
@@ -93,7 +99,30 @@ def demo_config(config: Config) -> Config:
         max_live_symbols=max(60, config.real_time.max_live_symbols), notification_channels=channels,
     )  # fmt: skip
     symbols = (*config.symbols[:24], "NASDAQ:AAPL", "NASDAQ:MSFT", "NASDAQ:NVDA", "NYSE:KO", "CRYPTO:BTC")
-    return msgspec.structs.replace(config, real_time=real_time, symbols=symbols)
+    return msgspec.structs.replace(config, real_time=real_time, symbols=symbols, bots=demo_bots())
+
+
+def demo_bots() -> tuple[BotConfig, ...]:
+    """Three bots that trade at once and often enough to be watched: two in lira, one in dollars."""
+    return (
+        BotConfig(
+            id="demo-signals", name=tr("bots.demo_signals"), autostart=True,
+            direction="both", symbols=tuple(f"BIST:{name}" for name in _DEMO_NAMES),
+            size=20_000.0, max_open_positions=3, stop_loss_pct=2.0, trailing_stop_pct=1.5,
+        ),
+        BotConfig(
+            id="demo-averages", name=tr("bots.demo_averages"), autostart=True, direction="both",
+            symbols=("BIST:TUPRS", "BIST:BIMAS", "BIST:KCHOL"), strategy="ema_cross",
+            params={"timeframe_sec": 60, "fast": 3, "slow": 8}, size=25_000.0, max_open_positions=3,
+            stop_loss_pct=3.0, take_profit_pct=4.0,
+        ),
+        BotConfig(
+            id="demo-dollar", name=tr("bots.demo_dollar"), autostart=True, direction="both",
+            symbols=("NASDAQ:AAPL", "NASDAQ:NVDA", "CRYPTO:BTC"), cash=50_000.0, size=8_000.0,
+            max_open_positions=2, fee_pct=0.05, fee_min=1.0, stop_loss_pct=2.0, trailing_stop_pct=2.0,
+            max_daily_loss=2_000.0,
+        ),
+    )  # fmt: skip
 
 
 def demo_positions(now: float) -> tuple[Position, ...]:

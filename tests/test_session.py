@@ -6,12 +6,13 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from core.clock import FakeClock
 from core.config import ChannelsConfig, Config, RealTimeConfig
-from core.config_file import resolve_instruments
+from core.config_file import parse_config, resolve_instruments
 from core.errors import ConfigError, StorageError, UserError
 from core.feed_text import duration, feed_sentence, source_lines
 from core.i18n import language, set_language
@@ -202,3 +203,9 @@ def test_the_feeds_details_and_durations() -> None:
     ]  # fmt: skip
     set_language("tr")
     assert duration(0.24) == "0,2 sn"
+
+
+def test_the_demo_has_bots_that_the_configuration_would_accept(data_dir: Path) -> None:
+    config = demo_config(Config())
+    assert [bot.autostart for bot in config.bots] == [True, True, True]
+    assert parse_config({"bots": msgspec.to_builtins(config.bots)}).bots == config.bots

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from rich.console import Console
 
 from cli.terminal_view import TerminalView
 from cli.terminal_words import news_line
+from core.bots.model import BotAlert, BotAlertKind, BotPosition, BotState, BotStatus
 from core.clock import FakeClock
+from core.commands import BotsLoaded
 from core.config import Config, RealTimeConfig
 from core.i18n import set_language
 from core.model import (
@@ -277,3 +280,45 @@ def test_what_fits_is_not_called_left_out() -> None:
     text = text_of(make_view(*instruments, height=24))
     assert text.count("SYMB") == 12
     assert "more" not in text
+
+
+def bot_state(**fields: Any) -> BotState:
+    values: dict[str, Any] = {
+        "bot_id": "b1", "owner": "local", "name": "Signals", "version": 1, "status": BotStatus.IN_POSITION,
+        "key": "BIST:ASELS", "updated_at": NOW, "daily_pnl": -12.5, "open_pnl": 34.0, "open_pnl_pct": 1.2,
+        "trailing_stop_price": 44.1,
+    } | fields  # fmt: skip
+    if values["status"] is BotStatus.IN_POSITION:
+        held = BotPosition(key="BIST:ASELS", quantity=Decimal(10), entry_price=Decimal(45), opened_at=NOW)
+        values |= {"position": held, "positions": (held,)}
+    return BotState(**values)
+
+
+def test_the_bots_are_shown_with_what_they_earn_and_what_is_wrong() -> None:
+    view = make_view()
+    assert "Bots" not in text_of(view)
+    broken = bot_state(bot_id="b2", name="Broken", status=BotStatus.ERROR, last_error="it hangs")
+    view.on_bots(BotsLoaded((bot_state(), broken), ()))
+    text = text_of(view)
+    assert line_with(text, "Signals ").split() == [
+        "Signals", "In", "position", "ASELS", "+34.00", "+1.20%", "−12.50", "₺", "44.10",
+    ]  # fmt: skip
+    assert "Broken: it hangs" in text and all(len(line) <= 80 for line in text.splitlines())
+    view.on_bot(bot_state(status=BotStatus.STOPPED, version=2))
+    assert "Stopped" in line_with(text_of(view), "Signals ")
+    view.on_bot(bot_state(bot_id="unknown", name="Unknown"))
+    assert "Unknown" not in text_of(view)
+
+
+def test_what_a_bot_did_is_news() -> None:
+    view = make_view()
+    view.on_bots(BotsLoaded((bot_state(),), ()))
+    fields = {"side": "SELL", "quantity": 10.0, "price": 44.05, "pnl": -9.5, "reason": "stop"}
+    view.on_bot_alert(BotAlert(
+        alert_id="b1-a1", kind=BotAlertKind.STOP, bot_id="b1", owner="local", name="Signals",
+        key="BIST:ASELS", at=NOW, fields=fields,
+    ))  # fmt: skip
+    (news,) = view._state.take_news()
+    line = news_line(news, NOW).plain
+    assert "Signals" in line and "44.05" in line
+    assert line in text_of(view)

@@ -126,7 +126,7 @@ def test_a_demo_is_not_told_to_others(
     client.close()
 
 
-@pytest.mark.allow_log("no worker works for the bots")
+@pytest.mark.allow_log("no worker works for the bots", "StartBot was not carried out")
 def test_a_command_for_a_worker_is_answered_when_the_worker_answers(
     redis_server: RedisServer,  # noqa: F811
     data_dir: Path,

@@ -141,6 +141,8 @@ class RemoteDesk:
             if known is None or self._keys_of(known) != self._keys_of(state) or self._left(state):
                 self._index()
                 self.publish_all()
+        for alert in moved.alerts:
+            self._bus.publish(alert)
 
     # --- state --------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.figures import Figure
 
-BENCHES = ("engine", "start", "table", "flood", "answer", "chart", "feed", "bars", "stream")
+BENCHES = ("engine", "start", "table", "flood", "answer", "chart", "feed", "bars", "stream", "cluster")
 RESULTS = Path("bench-results.json")
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import threading
+import time
 from collections.abc import Sequence
 
-from core.clock import Clock
+from core.clock import Clock, SystemClock
 from core.model import Instrument, Quote
 from core.sources.base import DailyCloses, Gate
 
@@ -13,6 +15,35 @@ from core.sources.base import DailyCloses, Gate
 def instruments(count: int) -> tuple[Instrument, ...]:
     """`count` instruments that trade round the clock."""
     return tuple(Instrument("CRYPTO", f"S{number:04}") for number in range(count))
+
+
+BASE = 1000.0
+"""The price of a trade at the start of a `FastClock`; it rises by one a second."""
+
+
+class FastClock(SystemClock):
+    """Time that runs `speed` times as fast from the monotonic moment `zero` on, in any process alike."""
+
+    def __init__(self, speed: float, zero: float) -> None:
+        self.speed = speed
+        self.zero = zero
+        self._epoch = time.time() - (time.monotonic() - zero)
+
+    def since_start(self) -> float:
+        """The clock's seconds since `zero`."""
+        return (time.monotonic() - self.zero) * self.speed
+
+    def time(self) -> float:
+        """See `Clock.time`."""
+        return self._epoch + self.since_start()
+
+    def monotonic(self) -> float:
+        """See `Clock.monotonic`."""
+        return self.since_start()
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """See `Clock.wait`."""
+        return super().wait(event, seconds / self.speed)
 
 
 class Walk:

@@ -12,7 +12,9 @@ from pathlib import Path
 
 from bench.figures import Figure
 
-BENCHES = ("engine", "start", "table", "flood", "answer", "chart", "feed", "bars", "stream", "cluster")
+BENCHES = (
+    "engine", "start", "table", "flood", "answer", "chart", "feed", "bars", "bots", "stream", "cluster",
+)  # fmt: skip
 RESULTS = Path("bench-results.json")
 
 

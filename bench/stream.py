@@ -69,7 +69,9 @@ def many() -> list[Figure]:
         crowd.run(lambda: False, 20.5)
         done = server.answered()
         states = server.ask("states")
-        wrong = sum(client.version != states[client.bot_id] and states[client.bot_id] > 1 for client in crowd.clients)
+        wrong = sum(
+            client.version != states[client.bot_id] and states[client.bot_id] > 1 for client in crowd.clients
+        )
         updates = sum(client.updates for client in crowd.clients)
         expected = done["published"] * CLIENTS // USERS
         print(before, after, done, updates, expected, wrong)

@@ -8,7 +8,9 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 
-_UPDATE = re.compile(rb'event: update\nid: [^\n]*\ndata: [^\n]*?"version":(\d+)[^\n]*?"realised_pnl":([\d.]+)')
+_UPDATE = re.compile(
+    rb'event: update\nid: [^\n]*\ndata: [^\n]*?"version":(\d+)[^\n]*?"realised_pnl":([\d.]+)'
+)
 _AT_ONCE = 100
 _BACKLOG = 200
 

@@ -32,8 +32,12 @@ def run_doctor(options: Options) -> int:
 
 def admit(options: Options) -> Patient:
     """Find out what there is to examine; a broken configuration is a finding, not a reason to stop."""
+    from core.bots.folder import use_folder
+    from core.bots.registry import USER_FOLDER
+
     data_dir = resolve_data_dir(options.data_dir)
     set_language("auto")
+    use_folder(data_dir / USER_FOLDER)  # a bot may ask for a strategy that is the user's own
     path, config, problem = SHIPPED_CONFIG, Config(), None
     try:
         path = resolve_config_path(options.config_path, data_dir)
@@ -41,6 +45,8 @@ def admit(options: Options) -> Patient:
         config = load_config(path)
     except SwingHunterError as error:
         problem = error
+    finally:
+        use_folder(None)
     return Patient(config, path, data_dir, problem, options.offline)
 
 

@@ -37,7 +37,13 @@ PRICE_WIDTH = 76
 """Columns that one list of prices takes, so that two stand side by side on a wide screen."""
 _NOTICE_SECONDS = {"info": 30.0}
 _LONGEST_NOTICE = 600.0
-_FEED_STYLES = {"running": UP, "simulated": SIMULATED, "offline": "bold red", "connecting": WARNING}
+_FEED_STYLES = {
+    "running": UP,
+    "simulated": SIMULATED,
+    "offline": "bold red",
+    "connecting": WARNING,
+    "old": WARNING,
+}
 
 
 def band(

@@ -231,6 +231,18 @@ class ServerConfig(Section, frozen=True, kw_only=True):
     max_streams_per_user: Annotated[int, Meta(ge=1, le=1000)] = 20
 
 
+class RemoteServerConfig(Section, frozen=True, kw_only=True):
+    """A status server elsewhere whose bots the desktop shows. Its token is no part of the file: it comes from
+    the environment or the keyring (`core.bots.remote.token_name`).
+
+    `tls_ca` is a file of certificates (PEM) that are trusted besides the system's.
+    """
+
+    name: Annotated[str, _text(r"^[^\s\0]([^\r\n\0]{0,38}[^\s\0])?\Z", "server_name")]
+    url: Annotated[str, _text(r"^https?://[^\s/?#@]+(/[^\s?#]*)?\Z", "server_url")]
+    tls_ca: FileName = ""
+
+
 class Config(Section, frozen=True, kw_only=True):
     """The whole of `swing_config.json`.
 
@@ -251,4 +263,5 @@ class Config(Section, frozen=True, kw_only=True):
     bots: tuple[BotConfig, ...] = ()
     bot_executor: Literal["local", "celery"] = "local"
     server: ServerConfig = ServerConfig()
+    remote_servers: tuple[RemoteServerConfig, ...] = ()
     storage: StorageConfig = StorageConfig()

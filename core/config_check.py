@@ -97,12 +97,30 @@ def check_value(path: str, value: Any, config: Config | None = None) -> Problem 
 
 def rule_of(path: str) -> Rule:
     """What the field `path` accepts. Raises KeyError for an unknown path."""
-    hint = _leaves()[path]
+    return _rule(path, _leaves()[path], get_value(Config(), path))
+
+
+def field_rule(section: type[Section], name: str) -> Rule:
+    """What the field `name` of an item of a list of sections (a bot's, for instance) accepts.
+
+    The default is None where the field must be given. Raises KeyError for an unknown name.
+    """
+    defaults = {field.name: field.default for field in msgspec.structs.fields(section)}
+    default = None if defaults[name] is msgspec.NODEFAULT else defaults[name]
+    return _rule(name, _hints(section)[name], default)
+
+
+def check_field(section: type[Section], name: str, value: Any) -> Problem | None:
+    """What is wrong with `value` for the field `name` of such an item; None if nothing is."""
+    return next(_leaf_problems(name, _hints(section)[name], msgspec.to_builtins(value)), None)
+
+
+def _rule(path: str, hint: Any, default: Any) -> Rule:
     info, extra = _info(hint)
     limits = _limits(info)
     choices = tuple(map(str, get_args(hint))) if get_origin(hint) is Literal else ()
     return Rule(
-        path=path, kind=_kind(info), default=get_value(Config(), path),
+        path=path, kind=_kind(info), default=default,
         accepted=_accepted(info, extra, choices), choices=choices, secret=path in SECRET_PATHS,
         minimum=limits[0], maximum=limits[1], above=limits[2],
     )  # fmt: skip

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from core.bots.remote import token_name
 from core.config import Config, EmailConfig, Problem, TelegramConfig
 from core.errors import InputError
 from core.i18n import tr
@@ -34,10 +35,20 @@ def problems_between(config: Config, *, ask_keyring: bool) -> Iterator[Problem]:
         yield _problem("real_time.stale_after_sec", live.stale_after_sec, accepted)
     if live.noise_window % 2 == 0:
         yield _problem("real_time.noise_window", live.noise_window, tr("config.accept_odd"))
+    yield from _remote_problems(config)
     if live.telegram.enabled:
         yield from _telegram_problems(live.telegram, ask_keyring)
     if live.email.enabled:
         yield from _email_problems(live.email, ask_keyring)
+
+
+def _remote_problems(config: Config) -> Iterator[Problem]:
+    seen: dict[str, int] = {}
+    for index, server in enumerate(config.remote_servers):
+        first = seen.setdefault(token_name(server.name), index)
+        if first != index:
+            accepted = tr("config.accept_once", first=f"remote_servers[{first}].name")
+            yield _problem(f"remote_servers[{index}].name", server.name, accepted)
 
 
 def _texts(value: Any) -> Iterator[tuple[int, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from core.exchanges import exchange_of
 from core.i18n import format_number, tr
 from core.model import FeedStatus, SourceStatus
 
@@ -16,8 +17,8 @@ def feed_sentence(status: FeedStatus, now: float) -> str:
         return tr("feed.stopped")
     if status.replay_speed:
         return replay_sentence(status, now)
-    if status.state == "running":
-        return _running(status)
+    if status.state in ("running", "old"):
+        return _running(status, now)
     if status.state == "connecting":
         names = [s.name for s in status.sources if s.state == "connecting" and s.name != "simulation"]
         return tr("feed.connecting", source=", ".join(names)) if names else tr("feed.starting")
@@ -25,10 +26,10 @@ def feed_sentence(status: FeedStatus, now: float) -> str:
 
 
 def replay_sentence(status: FeedStatus, now: float) -> str:
-    """Such as "Replay of 2026-11-20, 10:42:13, 50x"; `now` is the replayed time."""
+    """Such as "Replay of 2026-11-20, 10:42:13, 50x", by the exchange's clock; `now` is the replayed time."""
     if status.state == "connecting":
         return tr("replay.starting")
-    moment = datetime.fromtimestamp(now)
+    moment = datetime.fromtimestamp(now, exchange_of(status.exchange).zone if status.exchange else None)
     name = "sentence" if status.state == "running" else "over"
     day = tr("replay.day", moment=moment)
     return tr(f"replay.{name}", day=day, time=f"{moment:%H:%M:%S}", speed=status.replay_speed)
@@ -43,23 +44,32 @@ def source_lines(status: FeedStatus) -> list[str]:
 
 
 def duration(seconds: float) -> str:
-    """A short length of time: "0.2 s", "45 s", "15 min"."""
+    """A short length of time: "0.2 s", "45 s", "15 min", "3 h", "2 d"."""
     if seconds < 10:
         return tr("feed.seconds", n=format_number(seconds, 1))
     if seconds < 90:
         return tr("feed.seconds", n=round(seconds))
-    return tr("feed.minutes", n=round(seconds / 60))
+    if seconds < 5400:
+        return tr("feed.minutes", n=round(seconds / 60))
+    if seconds < 129_600:
+        return tr("feed.hours", n=round(seconds / 3600))
+    return tr("feed.days", n=round(seconds / 86_400))
 
 
-def _running(status: FeedStatus) -> str:
+def _running(status: FeedStatus, now: float) -> str:
     if status.active == "simulation":
         return tr("feed.simulator")
-    lag = next((s.lag for s in status.sources if s.name == status.active), None)
-    if lag is None:
+    active = next((s for s in status.sources if s.name == status.active), None)
+    if active is not None and active.newest is not None:
+        text = tr("feed.old", source=active.name, age=duration(max(0.0, now - active.newest)))
+    elif active is None or active.lag is None:
         text = tr("feed.running", source=status.active)
     else:
-        text = tr("feed.running_lag", source=status.active, lag=duration(lag))
+        text = tr("feed.running_lag", source=status.active, lag=duration(active.lag))
     failing = [s.name for s in status.sources if s.state in _FAILING]
+    old = [s.name for s in status.sources if s.state == "old" and s is not active]
+    if old:
+        text = tr("feed.partly_old", text=text, old=", ".join(old))
     return tr("feed.partly", text=text, failing=", ".join(failing)) if failing else text
 
 

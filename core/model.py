@@ -316,9 +316,10 @@ class PortfolioSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One source as the feed sees it.
 
-    `state` is "idle", "connecting", "ok", "failing" or "blocked" (rate limited); `next_try` and
-    `connected_since` are Unix times; `requests` of `budget` went to its provider in the last minute. A source
-    that pushes also tells how often it had to connect again, and its prices per second (`rate`).
+    `state` is "idle", "connecting", "ok", "old" (it answers, but its `newest` price of an open market is an
+    old one), "failing" or "blocked" (rate limited). `next_try`, `newest` and `connected_since` are Unix
+    times; `requests` of `budget` went to its provider in the last minute. A source that pushes also tells how
+    often it had to connect again, and its prices per second (`rate`).
     """
 
     name: str
@@ -333,14 +334,16 @@ class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
     connected_since: float | None = None
     reconnects: int = 0
     rate: float | None = None
+    newest: float | None = None
 
 
 class FeedStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What the feed is doing, for the status line.
 
-    `state` is "stopped", "connecting", "running" (real prices arrive), "simulated" or "offline".
-    `used` of `budget` requests were made to providers in the last minute. `replay_speed` is not 0 while a
-    recording is replayed, so many times faster than it was recorded.
+    `state` is "stopped", "connecting", "running" (real prices arrive), "old" (only old ones do), "simulated"
+    or "offline". `used` of `budget` requests were made to providers in the last minute. `replay_speed` is
+    not 0 while a recording is replayed, so many times faster than it was recorded, and told by the clock of
+    `exchange`.
     """
 
     state: str
@@ -351,11 +354,13 @@ class FeedStatus(msgspec.Struct, frozen=True, kw_only=True):
     next_try: float | None = None
     updated: float = 0.0
     replay_speed: int = 0
+    exchange: str = ""
 
     @property
     def connected(self) -> bool:
-        """Whether real (or chosen simulated) prices arrive; a fallback simulation is not a connection."""
-        return self.state == "running"
+        """Whether real (or chosen simulated) prices arrive, be they old; a fallback simulation is not a
+        connection."""
+        return self.state in ("running", "old")
 
 
 class Notice(msgspec.Struct, frozen=True):

@@ -112,6 +112,49 @@ def _keyring_password(name: str) -> str | None:
         return None
 
 
+def keep_secret(name: str, value: str, timeout: float = _KEYRING_SECONDS) -> bool:
+    """Put a secret into the keyring ("" takes it out); whether the keyring has done so within `timeout`.
+
+    What is kept is masked in logs from then on.
+    """
+    redactor.learn(value)
+    if not _asking.acquire(blocking=False):
+        return False
+    done: list[bool] = []
+
+    def keep() -> None:
+        try:
+            done.append(_set_keyring_password(name, value))
+        finally:
+            _asking.release()
+
+    thread = threading.Thread(target=keep, name="keyring", daemon=True)
+    thread.start()
+    thread.join(timeout)
+    return bool(done) and done[0]
+
+
+def _set_keyring_password(name: str, value: str) -> bool:
+    try:
+        import keyring
+        from keyring.errors import NoKeyringError, PasswordDeleteError
+    except ImportError:
+        return False
+    try:
+        if value:
+            keyring.set_password(SERVICE, name, value)
+        else:
+            keyring.delete_password(SERVICE, name)
+    except PasswordDeleteError:
+        return True  # it was not there
+    except NoKeyringError:
+        return False
+    except Exception as error:  # noqa: BLE001 - backends raise whatever they like
+        log.warning("the system keyring failed: %s", type(error).__name__)
+        return False
+    return True
+
+
 def is_secret_key(key: str) -> bool:
     """Whether a configuration key of this name holds a secret."""
     return bool(_SECRET_KEY.search(key))

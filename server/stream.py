@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from starlette.types import Receive, Scope, Send
@@ -93,7 +94,7 @@ class Stream:
         if self._beat:
             self._beat = False
             ages = self.hub.ages(channel.engines(self.bot_id))
-            return frame("beat", channel.last_id, b'{"engines":%s}' % ages)
+            return frame("beat", channel.last_id, b'{"at":%.3f,"engines":%s}' % (time.time(), ages))
         return b""
 
     @property

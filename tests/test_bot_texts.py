@@ -34,6 +34,7 @@ def _plain(text: str) -> str:
 
 
 SOLD = {"side": "SELL", "quantity": "100", "price": "45.32", "pnl": "122.005", "reason": "target"}
+BLINDLY_SOLD = {**SOLD, "pnl": "-80", "reason": "trailing_stop", "blind_sec": 200.0, "crashed": True}
 
 ENGLISH = {
     ("entry", ("side", "BUY"), ("quantity", 250), ("price", 44.1), ("stop", 42.78), ("reason", "signal")): (
@@ -50,10 +51,10 @@ ENGLISH = {
         "Şişe dip: bought back 7 ASELS at 40.00 ₺, \N{MINUS SIGN}12.50 ₺",
         "Reason: closed by hand\nBIST:ASELS, 14:02:10",
     ),
-    ("stop", *({**SOLD, "pnl": "-80", "reason": "trailing_stop", "blind_sec": 200.0}).items()): (
+    ("stop", *BLINDLY_SOLD.items()): (
         "Şişe dip: stop hit, sold 100 ASELS at 45.32 ₺, \N{MINUS SIGN}80.00 ₺",
-        "Reason: trailing stop\nNobody watched for a while: the price crossed the stop at most 4 min ago; "
-        "sold at 45.32 ₺, the first price after that.\nBIST:ASELS, 14:02:10",
+        "Reason: trailing stop\nThe program was not running for a while. The price crossed the stop at most "
+        "4 min ago; sold at 45.32 ₺, the first price after that.\nBIST:ASELS, 14:02:10",
     ),
     ("limit", ("reason", "daily_loss"), ("pnl", -1234.5)): (
         "Şişe dip: daily loss limit reached, the bot has stopped",
@@ -64,10 +65,10 @@ ENGLISH = {
         "ZeroDivisionError in line 7\nIts open positions keep their stops. The other bots go on.\n"
         "BIST:ASELS, 14:02:10",
     ),
-    ("recovered", ("blind_sec", 61)): (
+    ("recovered", ("blind_sec", 61), ("crashed", True), ("positions", 2), ("stop", 42.5)): (
         "Şişe dip: running again after a break of 61 s",
         "The program had ended without closing it properly. Its state is restored and its stops are armed "
-        "again.\nBIST:ASELS, 14:02:10",
+        "again.\nOpen positions: 2\nStop of ASELS: 42.50 ₺\nBIST:ASELS, 14:02:10",
     ),
 }  # fmt: skip
 
@@ -82,12 +83,19 @@ def test_in_english(case: tuple[Any, ...]) -> None:
 
 def test_in_turkish() -> None:
     set_language("tr")
-    message = told("stop", **{**SOLD, "reason": "stop", "blind_sec": 30})
+    message = told("stop", **{**SOLD, "reason": "stop", "blind_sec": 300})
     assert message.title == "Şişe dip: stop çalıştı, 100 ASELS 45,32 ₺ fiyattan satıldı, +122,00 ₺"
     assert message.body == (
-        "Neden: zarar kes\nFiyat bir süre izlenmedi: stop en çok 30 sn önce aşıldı; sonraki ilk fiyattan, "
+        "Neden: zarar kes\nBir süre fiyat gelmedi. Stop en çok 5 dk önce aşıldı; sonraki ilk fiyattan, "
         "45,32 ₺, satıldı.\nBIST:ASELS, 14:02:10"
     )
+
+
+def test_a_pause_between_two_prices_is_not_worth_a_word() -> None:
+    set_language("en")
+    assert "no price" not in told("stop", **SOLD, blind_sec=59.0).body
+    assert "no price for 2 min before" in told("exit", **SOLD, blind_sec=61.0 + 30).body
+    assert "not running for 5 s" in told("exit", **SOLD, blind_sec=5.0, crashed=False).body
 
 
 def test_simulated_is_marked_before_everything_else() -> None:

@@ -525,9 +525,9 @@ def test_ticks_of_the_engine_become_candles(qtbot):
     window.close_chart()
 
 
-def test_a_layout_with_a_chart_comes_back_with_an_invitation(qtbot, data_dir):
+def test_an_open_chart_without_a_symbol_comes_back_with_an_invitation(qtbot, data_dir):
     window = stub_window(qtbot, StubMarket(BTC=50_000.0), data_dir=data_dir)
-    window.open_chart(BTC.key)
+    window.docks.open_chart()
     window.close()
     again = stub_window(qtbot, StubMarket(BTC=50_000.0), data_dir=data_dir)
     assert again.docks["chart"].isVisible() and again.desk.chart.panel is None

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from core.bots.elsewhere import BotsMoved
 from core.bots.registry import USER_FOLDER, load_user_strategies
-from core.bots.remote import BotsMoved
 from core.cluster.remote_bots import RemoteBots
 from core.config import BotConfig, Config
 from core.model import Notice

@@ -18,8 +18,8 @@ from cli.arguments import Options, parse
 from cli.doctor_checks import FAIL, OK, WARN, Patient
 from cli.doctor_cluster import check_redis
 from cli.worker import run_worker_mode
+from core.bots.elsewhere import BotsMoved
 from core.bots.model import BotState, BotStatus
-from core.bots.remote import BotsMoved
 from core.clock import FakeClock
 from core.cluster.commands import CommandSender
 from core.cluster.engine_link import engine_id_of

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from core.bots.desk import BotDesk
+from core.bots.elsewhere import AnswerLater
 from core.bots.model import BotStatus
-from core.bots.remote import AnswerLater
 from core.clock import FakeClock
 from core.cluster.dispatcher import Dispatcher, Home, Postbox, encode_home
 from core.cluster.link import Names, connect

@@ -15,7 +15,9 @@ from core import i18n
 ROOT = Path(__file__).parent.parent
 LOCALE = ROOT / "core" / "locale"
 DOMAINS = sorted(path.stem for path in LOCALE.glob("*.json"))
-SOURCES = sorted(path for folder in ("core", "gui", "server", "cli") for path in (ROOT / folder).rglob("*.py"))
+SOURCES = sorted(
+    path for folder in ("core", "gui", "server", "cli") for path in (ROOT / folder).rglob("*.py")
+)
 
 
 def entries(domain: str) -> list[tuple[str, object]]:

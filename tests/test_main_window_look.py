@@ -65,16 +65,16 @@ def area(window: MainWindow, name: str) -> int:
 
 def test_moved_docks_are_where_they_were(qtbot: Any, data_dir: Path) -> None:
     window = laid_out(qtbot, data_dir)
-    window.addDockWidget(Qt.BottomDockWidgetArea, window.docks["signals"])
+    window.addDockWidget(Qt.RightDockWidgetArea, window.docks["signals"])
     window.docks["trades"].setFloating(True)
-    window.resize(1200, 700)
+    window.resize(1340, 700)
     window.close()
     again = laid_out(qtbot, data_dir)
-    assert area(again, "signals") == Qt.BottomDockWidgetArea
-    assert again.docks["trades"].isFloating()
-    assert (again.width(), again.height()) == (1200, 700)
-    again.actions_._named["reset_layout"].trigger()
     assert area(again, "signals") == Qt.RightDockWidgetArea
+    assert again.docks["trades"].isFloating()
+    assert (again.width(), again.height()) == (1340, 700)
+    again.actions_._named["reset_layout"].trigger()
+    assert area(again, "signals") == Qt.BottomDockWidgetArea
     assert not again.docks["trades"].isFloating()
 
 
@@ -104,7 +104,7 @@ def test_a_layout_of_another_version_is_ignored(qtbot: Any, data_dir: Path) -> N
     settings.setValue("state", other.saveState(STRUCTURE + 1))
     settings.sync()
     window = laid_out(qtbot, data_dir)
-    assert area(window, "signals") == Qt.RightDockWidgetArea
+    assert area(window, "signals") == Qt.BottomDockWidgetArea
 
 
 def test_a_layout_that_cannot_be_stored_is_only_logged(qtbot: Any, data_dir: Path, caplog: Any) -> None:

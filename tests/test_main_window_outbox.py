@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.bots.model import BotAlertKind
+from core.commands import History
 from core.config import Config
 from core.config_file import as_config
 from core.model import SETTLED, OutboxLine
@@ -26,7 +27,13 @@ def toast_only(**real_time: Any) -> Config:
 
 
 def window_on(qtbot: Any, data_dir: Path, config: Config) -> MainWindow:
-    return show(qtbot, MainWindow(config, data_dir=data_dir, open_store=lambda _: open_store("", data_dir)))
+    """A window whose engine has told what was stored before."""
+    window = MainWindow(config, data_dir=data_dir, open_store=lambda _: open_store("", data_dir))
+    told: list[History] = []
+    window.link.on(History, told.append)
+    show(qtbot, window)
+    wait(qtbot, lambda: bool(told))
+    return window
 
 
 def owed(data_dir: Path) -> list[tuple[str, str]]:

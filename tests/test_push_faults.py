@@ -195,8 +195,8 @@ def test_no_fault_shows_a_false_price(rig, name):
     if name == "permission_denied":
         server.quotes.drop()
     rig.until(rig.all_good, seconds=25.0)
+    rig.until(lambda: rig.status.state == "running")
     assert rig.problems == []
-    assert rig.status.state == "running"
 
 
 def test_foreign_and_old_messages_show_nothing(rig):

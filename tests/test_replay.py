@@ -23,7 +23,7 @@ from msgspec.structs import replace
 
 from core.clock import FakeClock
 from core.commands import ApplyConfig, CommandResult, SetInstruments, StartFeed, StopFeed
-from core.config import Config, RealTimeConfig
+from core.config import Config, RealTimeConfig, WebSocketConfig
 from core.engine.loop import EngineLoop
 from core.errors import InputError
 from core.feed.messages import SourceLost
@@ -50,6 +50,7 @@ from core.signal_text import reason
 from core.sources.base import DailyCloses
 from core.storage.memory_store import MemoryStore
 from tests.scripted import AAPL, ASELS, THYAO, WEDNESDAY, Events, QuickBudgets, ScriptedSource, quote
+from tests.scripted import at as istanbul_time
 from tests.test_feed_live import until
 
 SPEEDS = (1, 7, 50, 1000)
@@ -261,19 +262,74 @@ def test_made_up_prices_of_the_past_are_left_out(rig, tmp_path):
     assert made.events.of(Tick) == []
 
 
-def test_the_status_tells_of_the_replay_in_one_sentence(rig, tmp_path):
+@pytest.fixture
+def far_away(monkeypatch):
+    """This computer's clock is set to another zone than the exchange's."""
+    monkeypatch.setenv("TZ", "America/Los_Angeles")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_the_status_tells_of_the_replay_in_one_sentence(rig, tmp_path, far_away):
     path = write(tmp_path / "day.jsonl", *session(20))
     made = rig(config(path, replay_speed=50))
     made.play()
     connecting, running, ended = made.events.of(FeedStatus)
     assert running.connected
     assert not ended.connected
-    at = time.mktime((2026, 11, 20, 10, 42, 13, 0, 0, -1))
+    at = istanbul_time("2026-11-20 10:42:13")
     assert feed_sentence(connecting, at) == "Replay: opening the recording…"
     assert feed_sentence(running, at) == "Replay of 2026-11-20, 10:42:13, 50x"
     assert feed_sentence(ended, at) == "Replay of 2026-11-20 has ended at 10:42:13"
     set_language("tr")
     assert feed_sentence(running, at) == "Tekrar oynatma: 20.11.2026, 10:42:13, 50x"
+
+
+def test_a_replay_of_new_york_is_told_by_its_clock(rig, tmp_path, far_away):
+    path = write(tmp_path / "day.jsonl", *session(20))
+    made = rig(replace(config(path, replay_speed=50), exchange="NASDAQ"))
+    made.play()
+    _, running, _ = made.events.of(FeedStatus)
+    told = feed_sentence(running, istanbul_time("2026-11-20 18:30:00"))
+    assert told == "Replay of 2026-11-20, 10:30:00, 50x"
+
+
+def test_settings_that_do_not_concern_it_leave_a_running_replay_alone(rig, tmp_path):
+    path = write(tmp_path / "day.jsonl", *session())
+    settings = config(path)
+    made = rig(settings)
+    made.loop.post(StartFeed())
+    made.until(lambda: len(made.events.of(Tick)) > 50)
+    at_ = made.time.time()
+    for change in (
+        {"signal_threshold_pct": 3.0}, {"noise_filter": "median"}, {"poll_interval_sec": 30.0},
+        {"enable_notifications": False}, {"stale_after_sec": 90.0}, {"max_live_symbols": 10},
+    ):  # fmt: skip
+        settings = replace(settings, real_time=replace(settings.real_time, **change))
+        made.loop.post(ApplyConfig(config=settings))
+    made.loop.post(
+        ApplyConfig(config=replace(settings, theme="dark", websocket=WebSocketConfig(timeout_ms=9)))
+    )
+    made.until(lambda: len(made.events.of(CommandResult)) >= 8)
+    assert made.time.time() >= at_ and [s.state for s in made.events.of(FeedStatus)] == [
+        "connecting",
+        "running",
+    ]
+    made.until(lambda: made.over)
+    assert [s.state for s in made.events.of(FeedStatus)] == ["connecting", "running", "offline"]
+
+
+def test_another_speed_begins_anew(rig, tmp_path):
+    path = write(tmp_path / "day.jsonl", *session())
+    made = rig(config(path))
+    made.loop.post(StartFeed())
+    made.until(lambda: len(made.events.of(Tick)) > 50)
+    made.loop.post(ApplyConfig(config=config(path, replay_speed=1000)))
+    made.until(lambda: made.over)
+    states = [(s.state, s.replay_speed) for s in made.events.of(FeedStatus)]
+    assert states[-3:] == [("connecting", 1000), ("running", 1000), ("offline", 1000)]
 
 
 # --- other worlds -------------------------------------------------------------------------------------

@@ -84,6 +84,7 @@ def test_newest_is_on_top_however_they_come(panel):
     assert symbols(panel) == ["C", "B", "A"]
     panel.add_signals([signal(4, "BIST:D"), signal(5, "BIST:E")])
     assert symbols(panel) == ["E", "D", "C", "B", "A"]
+    QApplication.processEvents()
     panel.add_signals([signal(0, "BIST:LATE", ago=1)])
     assert symbols(panel)[-1] == "LATE"
 
@@ -94,6 +95,20 @@ def test_the_table_is_bounded(panel):
     assert panel.model.rowCount() == panel.model.count_all() == MAX_SIGNALS
     assert symbols(panel)[:11] == ["NEW"] * 10 + ["ASELS"]
     assert panel.model.signals()[-1].id == 10
+
+
+@pytest.mark.parametrize(("sort_by", "most"), [(-1, 2), (3, 1)])
+def test_a_storm_is_one_change_of_the_table(panel, qtbot, sort_by, most):
+    panel.set_signals([signal(n) for n in range(50)])
+    panel.table.sortByColumn(sort_by, Qt.AscendingOrder)
+    changes = []
+    panel.model.rowsInserted.connect(lambda *_: changes.append("inserted"))
+    panel.model.modelReset.connect(lambda: changes.append("reset"))
+    for n in range(235):
+        panel.add_signals([signal(50 + n, "BIST:NEW")])
+    qtbot.waitUntil(lambda: symbols(panel).count("NEW") == 235)
+    assert len(changes) <= most
+    assert panel.count.text() == "285 signals"
 
 
 @pytest.mark.parametrize("sort_by", [-1, 3])

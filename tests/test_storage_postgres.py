@@ -217,6 +217,32 @@ def test_a_server_that_crashes_in_mid_transaction(
     assert len(store.positions()) == len(before["positions"]) + 1
 
 
+def test_a_step_whose_answer_was_lost_is_not_made_twice(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened()
+    store.commit_bots([change(1)])
+    steps = [change(2, orders=(order(1),), fills=(bot_fill(1),)), change(3, trades=(trade(1),))]
+    real = store._database.transaction
+
+    @contextlib.contextmanager
+    def lose_the_answer(*, write: bool) -> Iterator[Any]:
+        with real(write=write) as connection:
+            yield connection
+        monkeypatch.setattr(store._database, "transaction", real)
+        raise StorageError("gone")
+
+    monkeypatch.setattr(store._database, "transaction", lose_the_answer)
+    with pytest.raises(StorageError, match="gone"):
+        store.commit_bots(steps)
+    more = [change(4, fills=(bot_fill(2, order_id="b1-o1"),)), change(1, "b2")]
+    store.commit_bots([*steps, *more])
+    assert [record.state.version for record in store.bots()] == [4, 1]
+    assert (len(store.bot_fills()), len(store.bot_trades())) == (2, 1)
+    with pytest.raises(StaleBotError, match="b1"):
+        store.commit_bots(steps)  # now everything is known
+
+
 def test_a_connection_that_was_cut_while_it_rested_is_made_anew(
     opened: Open, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

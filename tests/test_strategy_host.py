@@ -237,10 +237,11 @@ def test_nobody_need_wait_for_an_answer() -> None:
 
 
 def test_whoever_polls_after_the_limit_learns_that_it_hangs() -> None:
-    release = threading.Event()
+    release, begun = threading.Event(), threading.Event()
     clock = FakeClock()
     host = StrategyHost(clock)
-    call = host.begin(Scripted(lambda *_: release.wait() and HOLD), VIEW, {}, {}, 1.0)
+    call = host.begin(Scripted(lambda *_: begun.set() or (release.wait() and HOLD)), VIEW, {}, {}, 1.0)
+    assert begun.wait(PLENTY)
     clock.advance(1.0)
     for _ in range(2):
         with pytest.raises(StrategyTimeout, match="within 1 s; it hangs in test_strategy_host"):
@@ -259,6 +260,20 @@ def test_a_closed_host_gives_up_what_runs() -> None:
     while host.busy:
         pass
     assert not done.is_set()
+
+
+def test_a_call_that_is_given_up_at_once_leaves_nothing_behind() -> None:
+    for _ in range(50):
+        host = StrategyHost()
+        host.begin(Scripted(lambda *_: HOLD), VIEW, {}, {}, PLENTY)
+        host.close()
+        while host.busy:
+            pass
+
+
+def test_the_same_thread_serves_call_after_call() -> None:
+    seen = {decide(lambda *_: Decision(reason=str(threading.get_ident()))).reason for _ in range(20)}
+    assert len(seen) < 20
 
 
 def test_giving_up_what_has_ended_says_so() -> None:

@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cli.arguments import Options
+from cli.doctor import admit
 from cli.doctor_bots import check_strategies
 from cli.doctor_checks import FAIL, OK, Patient
 from core.bots import registry, user_strategies
@@ -334,3 +336,16 @@ def test_the_doctor_names_the_folder_or_what_is_wrong(data_dir: Path) -> None:
     assert finding.text.startswith(
         "- bad.py, line 1: ZeroDivisionError: division by zero\n- bots[0].strategy: "
     )
+
+
+def test_the_doctor_lets_a_bot_ask_for_the_user_s_own_strategy(data_dir: Path) -> None:
+    (data_dir / "strategies").mkdir()
+    write(data_dir / "strategies", mine=GOOD)
+    path = data_dir / "swing_config.json"
+    path.write_text('{"bots": [{"id": "a", "name": "A", "symbols": ["ASELS"], "strategy": "mine"}]}', "utf-8")
+    patient = admit(Options(mode="doctor", data_dir=data_dir, config_path=path))
+    assert patient.config_error is None
+    assert check_strategies(patient).status == OK
+    (data_dir / "strategies" / "mine.py").unlink()
+    finding = check_strategies(patient)
+    assert finding.text.startswith('- bots[0].strategy: found "mine"; accepted: "threshold"')

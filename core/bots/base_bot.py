@@ -47,7 +47,7 @@ class BotBase:
         self.last_error: str | None = None
         self.spots: dict[str, Spot] = {}
         self.dirty = record is None
-        """Whether something is to be stored, soon."""
+        """Whether something is to be stored, soon; of a new bot, that it exists."""
         self.urgent = record is None
         """Whether something is to be stored at once."""
         self.stored_mono = -math.inf

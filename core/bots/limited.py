@@ -3,18 +3,26 @@
 Python cannot end a thread by force. One that is given up is asked to end (an exception is raised in it at its
 next instruction), is a daemon, and whatever it still brings about is ignored. A thread that waits in the
 operating system or in C sees the request only when it comes back from there.
+
+Threads are used again for a short while, because to start one takes longer than most functions do.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import queue
 import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+LINGER = 0.1
+"""Seconds for which a thread waits for more to do."""
+_idle: list[_Worker] = []
+_idle_lock = threading.Lock()
 
 
 class _GivenUpError(SystemExit):
@@ -22,7 +30,7 @@ class _GivenUpError(SystemExit):
 
 
 class Limited(Generic[T]):
-    """One call of `work`, begun at once. `on_done` is called in the thread when it ends by itself in time."""
+    """One call of `work`, begun at once. `on_done` is called in its thread when it ends by itself in time."""
 
     def __init__(self, work: Callable[[], T], name: str, on_done: Callable[[], None] | None = None) -> None:
         self._work = work
@@ -33,13 +41,13 @@ class Limited(Generic[T]):
         self._error: BaseException | None = None
         self.finished = threading.Event()
         """Set when the work has ended by itself and was not given up before."""
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        self._worker = _a_worker()
+        self._worker.take(self, name)
 
     @property
     def alive(self) -> bool:
         """Whether the work still runs, given up or not."""
-        return not self._ended and self._thread.is_alive()
+        return not self._ended and self._worker.is_alive()
 
     def result(self) -> T:
         """What `work` returned; raises what it raised. Only after `finished`."""
@@ -49,21 +57,22 @@ class Limited(Generic[T]):
 
     def frame(self) -> FrameType | None:
         """Where the work is at this moment."""
-        return sys._current_frames().get(self._thread.ident or 0)
+        return sys._current_frames().get(self._worker.ident or 0)
 
     def give_up(self) -> bool:
         """Ask the thread to end and ignore it from now on; False if it has just finished."""
-        with self._lock:  # while it is held the thread cannot end, so its number is nobody else's
+        with self._lock:  # while it is held the work cannot end, so the thread does nothing else yet
             if self._ended:
                 return False
             if not self._given_up:
                 self._given_up = True
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                    ctypes.c_ulong(self._thread.ident or 0), ctypes.py_object(_GivenUpError)
+                    ctypes.c_ulong(self._worker.ident or 0), ctypes.py_object(_GivenUpError)
                 )
             return True
 
-    def _run(self) -> None:
+    def run(self) -> bool:
+        """Do the work, in the thread; False if it was given up, and the thread is to end."""
         value: T | None = None
         error: BaseException | None = None
         try:
@@ -73,8 +82,51 @@ class Limited(Generic[T]):
         with self._lock:
             self._ended = True
             if self._given_up:
-                return
+                return False
             self._value, self._error = value, error
         self.finished.set()
         if self._on_done is not None:
             self._on_done()
+        return True
+
+
+class _Worker(threading.Thread):
+    """A thread that does one call after the other, until there is none for a while or one is given up."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._calls: queue.SimpleQueue[Limited[Any]] = queue.SimpleQueue()
+        self.start()
+
+    def take(self, call: Limited[Any], name: str) -> None:
+        """Do `call` next."""
+        self.name = name
+        self._calls.put(call)
+
+    def run(self) -> None:
+        """See `threading.Thread.run`."""
+        with contextlib.suppress(_GivenUpError):  # it may come while the call has hardly begun or is over
+            self._serve()
+
+    def _serve(self) -> None:
+        going_on = True
+        while going_on:
+            try:
+                going_on = self._calls.get(timeout=LINGER).run()
+            except queue.Empty:
+                with _idle_lock:
+                    if self not in _idle:
+                        continue  # somebody has just taken it: a call is on its way
+                    _idle.remove(self)
+                return
+            if going_on:
+                self.name = "strategy-idle"
+                with _idle_lock:
+                    _idle.append(self)
+
+
+def _a_worker() -> _Worker:
+    """A thread that waits for work, else a new one."""
+    with _idle_lock, contextlib.suppress(IndexError):
+        return _idle.pop()
+    return _Worker()

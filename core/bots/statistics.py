@@ -115,3 +115,13 @@ def _drawdown(start: Decimal, values: Iterable[Decimal]) -> tuple[Decimal, Decim
         if peak > 0:
             fall_pct = max(fall_pct, 100 * down / peak)
     return fall, fall_pct
+
+
+def fall_of(start: float, values: Iterable[float]) -> float:
+    """The greatest fall of an equity from its highest value before, in percent of that; 0 without any."""
+    peak, fall = start, 0.0
+    for value in values:
+        peak = max(peak, value)
+        if peak > 0:
+            fall = max(fall, (peak - value) / peak * 100.0)
+    return fall

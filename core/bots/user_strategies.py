@@ -25,7 +25,7 @@ from core.errors import StrategyError, StrategyTimeout
 from core.i18n import tr
 
 T = TypeVar("T")
-LOAD_LIMIT = 5.0
+LOAD_LIMIT = 3.0
 """Seconds a file may take to be read: it may import a large package."""
 SHAPE_LIMIT = 1.0
 """Seconds for `check`, `bar_seconds` and `lookback`."""

@@ -46,7 +46,7 @@ class PingMessage(msgspec.Struct, frozen=True, tag="ping", tag_field="kind"):
 
 
 class StepsMessage(msgspec.Struct, frozen=True, tag="steps", tag_field="kind", kw_only=True):
-    """What a worker stored of a bot of `engine`, for that engine; see `core.bots.remote.BotsMoved`."""
+    """What a worker stored of a bot of `engine`, for that engine; see `core.bots.elsewhere.BotsMoved`."""
 
     engine: str
     fills: tuple[BotFill, ...] = ()

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from core.bots.desk import Surroundings
+from core.bots.elsewhere import BotsMoved
 from core.bots.model import BotState
-from core.bots.remote import BotsMoved
 from core.cluster.dispatcher import Dispatcher, Postbox
 from core.cluster.link import Timings
 from core.cluster.listener import FleetListener

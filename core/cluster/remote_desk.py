@@ -15,8 +15,8 @@ from msgspec.structs import replace
 from core.bots.base_bot import ATR_SECONDS
 from core.bots.cycles import shape_of
 from core.bots.desk import Surroundings
+from core.bots.elsewhere import AnswerLater, BotsMoved
 from core.bots.model import BotState
-from core.bots.remote import AnswerLater, BotsMoved
 from core.bots.risk import ATR_PERIOD
 from core.bots.run_marker import RunMarker
 from core.cluster.dispatcher import Dispatcher

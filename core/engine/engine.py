@@ -29,7 +29,7 @@ from core.engine.signals import SignalRule, daily_volatility
 from core.errors import StorageError
 from core.events import EventBus
 from core.exchanges import EXCHANGES
-from core.market_calendar import MarketCalendar
+from core.market_calendar import MarketCalendar, MarketState
 from core.model import Bar, FreshnessChange, Instrument, Notice, Quote, Signal, SourceConflict, Tick
 from core.notifications.routes import Routes
 from core.replay.clock import real_clock
@@ -351,6 +351,10 @@ class Engine:
         if self._portfolio_on:
             for tick in self.prices.ticks():
                 self.portfolio.on_tick(tick)
+
+    def market(self, exchange: str, now: float) -> MarketState:
+        """The exchange's session at the Unix time `now`. From any thread."""
+        return self._calendar.state(exchange, now)
 
     def day_start(self, exchange: str) -> float:
         """When the day of the exchange's current or last session began there (local midnight)."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.bots.desk import BotDesk, Surroundings
-from core.bots.remote import AnswerLater, BotsMoved
+from core.bots.elsewhere import AnswerLater, BotsMoved
 from core.clock import Clock
 from core.commands import (
     ApplyConfig,
@@ -55,6 +55,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LONGEST_WAIT = 1.0
+
+
+def _feed_settings(config: Config) -> tuple[object, ...]:
+    """What the feed works by: a change of anything else leaves it running."""
+    live = config.real_time
+    if replays(config):
+        return live.live_data_source, live.replay_file, live.replay_speed, config.exchange
+    return (
+        config.websocket, live.live_data_source, live.use_tvdata, live.update_interval_ms,
+        live.poll_interval_sec, live.max_live_symbols, live.stale_after_sec, live.allow_simulation,
+        live.yahoo_base, live.yahoo_stream,
+    )  # fmt: skip
 
 
 class EngineLoop:
@@ -149,6 +161,7 @@ class EngineLoop:
         self._live = LiveFeed(
             self.inbox, self._clock, self._budgets, self._create_source, auto_order,
             self._session_of, None if self._create_push is None else self._push_source, push_order,
+            lambda exchange: self.engine.market(exchange, self._clock.time()),
         )  # fmt: skip
         self._engine.bars.ask_history = self._live.history.ask
         self._engine.on_wake = self.inbox.wake
@@ -367,7 +380,7 @@ class EngineLoop:
             engine.forget_unpriced()
             feed.watch(engine.priced())
             self._prefer()
-        feed_changed = (old.real_time, old.websocket) != (config.real_time, config.websocket)
+        feed_changed = _feed_settings(old) != _feed_settings(config)
         another_world = engine.store is not world
         was_running = feed.running
         if feed_changed or another_world:

@@ -11,6 +11,7 @@ import msgspec
 from core.clock import Clock
 from core.feed.budget import RequestBudget
 from core.feed.closes import CloseMemory
+from core.feed.hours import FeedHours, MarketOf
 from core.feed.messages import FeedSink, InstrumentUnknown, SourceLost
 from core.model import FeedStatus, Instrument, Quote, SourceStatus
 from core.sources.base import DailyCloses
@@ -35,6 +36,7 @@ class FeedBoard:
         *,
         chosen_simulation: bool,
         push_sources: Sequence[str] = (),
+        market_of: MarketOf = lambda exchange: None,
     ) -> None:
         self._sink = sink
         self._clock = clock
@@ -45,6 +47,7 @@ class FeedBoard:
         self._push = frozenset(push_sources)
         self._pushed: dict[str, float] = {}
         self._push_silence = max(grace, 0.0)
+        self._hours = FeedHours(market_of, clock, grace)
         self._lock = threading.Lock()
         self._statuses: dict[str, SourceStatus] = {}
         self._budgets: dict[str, RequestBudget] = {}
@@ -81,6 +84,7 @@ class FeedBoard:
                 return
             if source in self._real:
                 self._last_real = self._clock.monotonic()
+                self._hours.note(source, quotes)
                 self._closes.tell(quote.key for quote in quotes if quote.previous_close is not None)
                 self._real_quotes.update((quote.key, quote) for quote in quotes)
             if source in self._push:
@@ -99,6 +103,11 @@ class FeedBoard:
         with self._lock:
             oldest = self._clock.monotonic() - self._push_silence
             return [i for i in instruments if self._pushed.get(i.key, -math.inf) < oldest]
+
+    def awake(self, source: str, instruments: Iterable[Instrument]) -> list[Instrument]:
+        """Those that may have another price: not the ones of a closed market whose closing price is known."""
+        with self._lock:
+            return self._hours.awake(source, instruments)
 
     @property
     def has_push(self) -> bool:
@@ -160,6 +169,7 @@ class FeedBoard:
         wanted = set(keys)
         with self._lock:
             self._unknown = {key: deniers for key, deniers in self._unknown.items() if key in wanted}
+            self._hours.keep_only(wanted)
             self._pushed = {key: last for key, last in self._pushed.items() if key in wanted}
             self._said &= wanted
 
@@ -213,8 +223,8 @@ class FeedBoard:
         return any(self._statuses[name].state == "ok" for name in self._real if name in self._statuses)
 
     def _status(self) -> FeedStatus:
-        statuses = tuple(self._statuses.values())
-        working = next((s.name for s in statuses if s.state == "ok"), "")
+        statuses = tuple(map(self._judged, self._statuses.values()))
+        working = next((s.name for state in ("ok", "old") for s in statuses if s.state == state), "")
         return FeedStatus(
             state=self._state(working, statuses),
             active=working,
@@ -224,9 +234,16 @@ class FeedBoard:
             next_try=min((s.next_try for s in statuses if s.next_try is not None), default=None),
         )
 
+    def _judged(self, status: SourceStatus) -> SourceStatus:
+        """A source that works, but tells only old prices of open markets, is "old"."""
+        if status.state != "ok" or status.name not in self._real:
+            return status
+        newest = self._hours.newest_if_old(status.name, push=status.push)
+        return status if newest is None else msgspec.structs.replace(status, state="old", newest=newest)
+
     def _state(self, working: str, statuses: Sequence[SourceStatus]) -> str:
         if working in self._real or (working and self._chosen_simulation):
-            return "running"
+            return next(s.state for s in statuses if s.name == working).replace("ok", "running")
         if working:
             return "simulated"
         if any(status.state in ("failing", "blocked") for status in statuses):

@@ -18,6 +18,7 @@ from core.feed.board import FeedBoard
 from core.feed.budget import BudgetRegistry, RequestBudget
 from core.feed.closes import CloseMemory, SessionKey
 from core.feed.history_runner import HistoryService, history_sources
+from core.feed.hours import MarketOf
 from core.feed.messages import FeedSink
 from core.feed.push_runner import PushRunner
 from core.feed.runner import SourceRunner
@@ -39,8 +40,10 @@ class LiveFeed:
         auto_order: Callable[[Config], Sequence[str]], session_of: SessionKey,
         create_push: PushFactory | None = None,
         push_order: Callable[[Config], Sequence[str]] = lambda config: (),
+        market_of: MarketOf = lambda exchange: None,
     ) -> None:  # fmt: skip
-        """`push_order` names the push sources that a configuration wants, made by `create_push`."""
+        """`push_order` names the push sources that a configuration wants, made by `create_push`. `market_of`
+        tells an exchange's hours; it and `session_of` are called from the sources' threads."""
         self._sink = sink
         self._clock = clock
         self._budgets = budgets
@@ -48,6 +51,7 @@ class LiveFeed:
         self._auto_order = auto_order
         self._create_push = create_push
         self._push_order = push_order
+        self._market_of = market_of
         self._closes = CloseMemory(session_of)
         self.history = HistoryService(sink.put, clock, budgets, create_source)
         """Asks for bars of the past while the feed runs."""
@@ -74,7 +78,7 @@ class LiveFeed:
         board = FeedBoard(
             self._sink, self._clock, real, self._closes,
             grace=-1.0 if not real else config.real_time.stale_after_sec, chosen_simulation=not real,
-            push_sources=pushed,
+            push_sources=pushed, market_of=self._market_of,
         )  # fmt: skip
         self._most = config.real_time.max_live_symbols
         self._watched = self._first(instruments)

@@ -48,6 +48,7 @@ class SourceRunner(SourceThread):
         self._unknown: frozenset[str] = frozenset()
         self._priced: set[str] = set()
         self._requests = 0
+        self._answered = False
         self._told_bad: set[str] = set()
         self._bad = 0
         self._next_daily = self._next_check = clock.monotonic() + DAILY_AT_REST
@@ -65,7 +66,7 @@ class SourceRunner(SourceThread):
         batch = self._next_batch()
         resting = None if batch else self._daily_at_rest()
         if not batch and resting is None:
-            self._report("ok" if self._watched and not self._board.has_push else "idle")
+            self._report("ok" if self._answered and not self._board.has_push else "idle")
             self._pause(IDLE)
             return
         try:
@@ -102,17 +103,21 @@ class SourceRunner(SourceThread):
                 self._source.anchor(quote.key, quote.price, quote.previous_close)
 
     def _next_batch(self) -> list[Instrument]:
-        """The next `batch_size` instruments in turn, without those that the source does not know."""
+        """The next `batch_size` instruments in turn, without those that the source does not know, that were
+        pushed lately or whose market is closed."""
         unknown = self._board.unknown_to(self._source.name)
         if self._wanted is not self._watched or unknown != self._unknown:
             self._line_up(unknown)
         size = self._source.batch_size
-        if self._source.simulated or not self._board.has_push:
+        if self._source.simulated:
             return list(islice(self._queue, size))
-        silent = self._board.unpushed(self._queue)
+        awake = self._board.awake(self._source.name, self._queue)
+        if not self._board.has_push:
+            return awake[:size]
+        silent = self._board.unpushed(awake)
         if not silent and size > 1 and self._clock.monotonic() >= self._next_check:
-            silent = list(self._queue)
-        if len(silent) == len(self._queue):
+            silent = awake
+        if len(silent) == len(awake):
             self._next_check = self._clock.monotonic() + CROSS_CHECK_EVERY
         return self._most_wanted(silent)[:size]
 
@@ -132,10 +137,15 @@ class SourceRunner(SourceThread):
         self._queue = deque([*(i for i in self._queue if i not in asked), *batch])
 
     def _daily_at_rest(self) -> Instrument | None:
-        """For whom to ask daily closes while push sources tell all prices: they tell the volatility."""
-        now = self._clock.monotonic()
-        if self._source.simulated or not self._board.has_push or now < self._next_daily:
+        """For whom to ask daily closes while there are no prices to ask for: at once where a price lacks its
+        previous close, the others (which tell the volatility) at leisure."""
+        now, name = self._clock.monotonic(), self._source.name
+        if self._source.simulated:
             return None
+        bare = (i for i in self._queue if i.key in self._priced and self._board.close_is_urgent(i, name))
+        urgent = None if self._board.has_push else next(bare, None)
+        if urgent is not None or now < self._next_daily:
+            return urgent
         self._next_daily = now + DAILY_AT_REST
         return next((i for i in self._queue if self._board.wants_daily(i)), None)
 
@@ -217,6 +227,7 @@ class SourceRunner(SourceThread):
     def _succeeded(self, quotes: Sequence[Quote] = ()) -> None:
         """Back to normal."""
         self._failures = self._bad = 0
+        self._answered = True
         self._note_lag(quotes)
         self._report("ok")
 

@@ -37,7 +37,7 @@ class SourceThread(threading.Thread):
         budget: RequestBudget, board: FeedBoard, clock: Clock, jitter: random.Random,
     ) -> None:  # fmt: skip
         super().__init__(name=name, daemon=True)
-        self._name = source.name
+        self._source_name = source.name
         self._cancel = source.cancel
         self._budget = budget
         self._board = board
@@ -89,7 +89,7 @@ class SourceThread(threading.Thread):
         if pause is None:
             pause = self._delay()
         log.info("%s failed (%d in a row): %s; next try in %.1f s",
-                 self._name, self._failures, error, pause)  # fmt: skip
+                 self._source_name, self._failures, error, pause)  # fmt: skip
         self._report(state, error=error, next_try=self._clock.time() + pause)
         self._pause(pause)
 
@@ -97,10 +97,10 @@ class SourceThread(threading.Thread):
         """Our bug, or a library's: its traceback goes into the log once, and the source is tried again."""
         text = f"{type(bug).__name__}: {bug}"
         log.log(logging.WARNING if text in self._bugs else logging.ERROR, "the source %s broke: %s",
-                self._name, text, exc_info=None if text in self._bugs else bug)  # fmt: skip
+                self._source_name, text, exc_info=None if text in self._bugs else bug)  # fmt: skip
         if len(self._bugs) < MOST_BUGS:
             self._bugs.add(text)
-        self._failed(tr("engine.source_broke", source=self._name, error=text))
+        self._failed(tr("engine.source_broke", source=self._source_name, error=text))
 
     def _note_lag(self, quotes: Iterable[Quote]) -> None:
         """The lag is that of the newest price, as others may just trade seldom."""
@@ -112,7 +112,7 @@ class SourceThread(threading.Thread):
         self, state: str, *, error: str = "", next_try: float | None = None, rate: float | None = None
     ) -> None:
         self._board.report(SourceStatus(
-            name=self._name, state=state, last_error=error, next_try=next_try,
+            name=self._source_name, state=state, last_error=error, next_try=next_try,
             lag=None if self._lag is None else round(self._lag, 1), requests=self._budget.used(),
             budget=self._budget.per_minute(), failures=self._failures, rate=rate, **self._more(),
         ))  # fmt: skip

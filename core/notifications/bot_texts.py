@@ -2,8 +2,9 @@
 
 Of an alert's `fields` these are told, as far as they are there: `side` ("BUY" or "SELL", of the order that
 was filled), `quantity`, `price`, `pnl` (net; of a "limit" the day's), `stop` (the price at which an entry is
-protected), `reason` (an order's, see `BotOrder`), `error` (a sentence), and `blind_sec`: for how many seconds
-nobody had watched. Numbers may be JSON numbers or decimals as text.
+protected), `reason` (an order's, see `BotOrder`), `error` (a sentence), `positions` (how many are open) and
+`blind_sec`: for how many seconds nobody had watched, because there was no price or, where there is a field
+`crashed`, because the program did not run. Numbers may be JSON numbers or decimals as text.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ REASONS = ("signal", "stop", "trailing_stop", "target", "daily_loss", "daily_tar
 _NAME_LENGTH = 60
 _ERROR_LENGTH = 600
 _MINUTE, _HOUR = 60.0, 3600.0
+LONGEST_PAUSE = 60.0
+"""Seconds without a price that are told of."""
 
 
 def bot_message(alert: BotAlert, *, now: float) -> Message:
@@ -82,10 +85,16 @@ class _Facts:
         reason = self.text("reason")
         return tr(f"notify_bots.reason_{reason}") if reason in REASONS else reason
 
+    @property
+    def rested(self) -> bool:
+        """Whether the program did not run."""
+        return "crashed" in self._fields
+
     def blind(self) -> str:
-        """For how long nobody watched, rounded up."""
+        """For how long nobody watched, rounded up; a pause between two prices is not worth a word."""
         seconds = self.number("blind_sec")
-        return duration(seconds) if seconds is not None and seconds > 0 else ""
+        least = 0.0 if self.rested else LONGEST_PAUSE
+        return duration(seconds) if seconds is not None and seconds > least else ""
 
     def place(self, now: float) -> str:
         """Where and when it happened, by the exchange's clock."""
@@ -133,6 +142,10 @@ def _body(kind: BotAlertKind, facts: _Facts) -> list[str]:
         lines.append(tr("notify_bots.today", pnl=pnl) if pnl else "")
     elif kind is BotAlertKind.RECOVERED:
         lines.append(tr("notify_bots.recovered_rest"))
+        stop, count = facts.price("stop"), facts.number("positions")
+        if count:
+            lines.append(tr("notify_bots.open_positions", count=round(count)))
+            lines.append(tr("notify_bots.stop_of", symbol=facts.symbol, price=stop) if stop else "")
     else:
         reason, stop = facts.reason(), facts.price("stop")
         lines.append(tr("notify_bots.reason", reason=reason) if reason else "")
@@ -146,7 +159,9 @@ def _blind(kind: BotAlertKind, facts: _Facts) -> str:
     blind, price = facts.blind(), facts.price()
     if not blind:
         return ""
+    why = "rested" if facts.rested else "silent"
     if kind is BotAlertKind.STOP and price:
         way = "buy" if facts.text("side").upper() == "BUY" else "sell"
-        return tr(f"notify_bots.blind_stop_{way}", time=blind, price=price)
-    return tr("notify_bots.blind", time=blind)
+        crossed = tr(f"notify_bots.blind_stop_{way}", time=blind, price=price)
+        return f"{tr(f'notify_bots.{why}')} {crossed}"
+    return tr(f"notify_bots.{why}_for", time=blind)

@@ -189,6 +189,7 @@ class ReplayFeed:
         self._runner: ReplayRunner | None = None
         self._ending: list[ReplayRunner] = []
         self._speed = 1
+        self._exchange = ""
 
     @property
     def running(self) -> bool:
@@ -200,7 +201,7 @@ class ReplayFeed:
         if self.running:
             return
         recording = self._recording(config)
-        self._speed = config.real_time.replay_speed
+        self._speed, self._exchange = config.real_time.replay_speed, config.exchange
         self._runner = ReplayRunner(recording, self._speed, self._sink, self._clock)
         self._tell("connecting")
         self._runner.start()
@@ -272,5 +273,5 @@ class ReplayFeed:
         source = "ok" if state == "running" else "connecting" if state == "connecting" else "idle"
         self._sink.put(FeedStatus(
             state=state, active=SOURCE, sources=(SourceStatus(name=SOURCE, state=source),),
-            updated=self._clock.time(), replay_speed=self._speed,
+            updated=self._clock.time(), replay_speed=self._speed, exchange=self._exchange,
         ))  # fmt: skip

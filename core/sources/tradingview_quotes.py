@@ -12,7 +12,7 @@ import json
 import random
 import re
 import string
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -29,10 +29,12 @@ FIELDS = (
     "minmove2", "fractional", "variable_tick_size", "timezone", "current_session", "update_mode",
     "is_tradable", "rtc", "rtc_time", "rch", "rchp",
 )  # fmt: skip
-KEPT = frozenset((
-    "lp", "lp_time", "volume", "prev_close_price", "open_price", "high_price", "low_price", "update_mode",
-))  # fmt: skip
-"""The values that are remembered; the others are only asked for because the provider's own page does."""
+KEPT: dict[str, Callable[[Any], float | None]] = {
+    "lp": positive, "lp_time": finite, "volume": finite, "prev_close_price": positive,
+    "open_price": positive, "high_price": positive, "low_price": positive,
+}  # fmt: skip
+"""The figures that are remembered, beside `update_mode`, and what makes each believable; the others are only
+asked for because the provider's own page does."""
 MOST_WAITING = 2_000_000
 """Characters of an unfinished frame after which it is no frame at all."""
 _HEAD = re.compile(r"~m~(\d{1,9})~m~")
@@ -50,7 +52,8 @@ class FrameStream:
     def feed(self, text: str) -> tuple[list[str], bool]:
         """The payloads that are complete by now, and whether something was garbled and thrown away."""
         if not self._rest:
-            return self._cut(text)
+            whole = _whole_frames(text)
+            return (whole, False) if whole is not None else self._cut(text)
         waited, self._rest = self._rest, ""
         if _HEAD.match(text) is not None:
             # No rest of a frame begins like a frame: what had begun was cut off for good.
@@ -90,6 +93,18 @@ class FrameStream:
         return found, False
 
 
+def _whole_frames(text: str) -> list[str] | None:
+    """The payloads of a text that is nothing but whole frames of ASCII, the usual case; else None."""
+    parts = text.split("~m~")
+    lengths, payloads = parts[1::2], parts[2::2]
+    if parts[0] or len(lengths) != len(payloads) or not text.isascii() or not "".join(lengths).isdecimal():
+        return None
+    try:
+        return payloads if [*map(int, lengths)] == [*map(len, payloads)] else None
+    except ValueError:
+        return None
+
+
 class QuoteSession:
     """One connection's quote session, from its first message to its last."""
 
@@ -100,7 +115,9 @@ class QuoteSession:
         self.id = "qs_" + "".join(letters)
         self._stream = FrameStream()
         self._wanted: dict[str, Instrument] = {}
-        self._values: dict[str, dict[str, Any]] = {}
+        self._keys: dict[str, str] = {}
+        self._values: dict[str, dict[str, float | None]] = {}
+        self._delays: dict[str, float | None] = {}
         self.replies: list[str] = []
         """What must be sent back at once."""
         self.quotes: list[Quote] = []
@@ -124,6 +141,7 @@ class QuoteSession:
                 self.unknown.append(instrument.key)
             elif name not in self._wanted:
                 self._wanted[name] = instrument
+                self._keys[name] = instrument.key
                 names.append(name)
         return message("quote_add_symbols", self.id, *names) if names else ""
 
@@ -132,7 +150,7 @@ class QuoteSession:
         names = [full_name(instrument) for instrument in instruments]
         names = [name for name in names if self._wanted.pop(name, None) is not None]
         for name in names:
-            self._values.pop(name, None)
+            self._forget(name)
         return message("quote_remove_symbols", self.id, *names) if names else ""
 
     def take(self, text: str, now: float) -> None:
@@ -194,15 +212,18 @@ class QuoteSession:
         if merged is None:
             merged = self._values[name] = {}
         for field, value in values.items():
-            if field in KEPT:
-                merged[field] = value
+            believed = KEPT.get(field)
+            if believed is not None:
+                merged[field] = believed(value)
+            elif field == "update_mode":
+                self._delays[name] = declared_delay(value, instrument)
         if "lp" in values or "lp_time" in values:
-            quote = self._quote(instrument, merged, now)
+            quote = self._quote(name, instrument, merged, now)
             if quote is not None:
                 self.quotes.append(quote)
 
     def _take_error(self, instrument: Instrument, reason: str, values: Any) -> None:
-        self._values.pop(full_name(instrument), None)
+        self._forget(full_name(instrument))
         if "no_such_symbol" in reason:
             self.unknown.append(instrument.key)
         else:
@@ -210,20 +231,26 @@ class QuoteSession:
             self._tally.count(reason[:60] or "unnamed error", instrument.key)
             self.refused.append(instrument.key)
 
-    def _quote(self, instrument: Instrument, values: dict[str, Any], now: float) -> Quote | None:
-        price, stamp = positive(values.get("lp")), finite(values.get("lp_time"))
+    def _forget(self, name: str) -> None:
+        self._values.pop(name, None)
+        self._delays.pop(name, None)
+
+    def _quote(
+        self, name: str, instrument: Instrument, values: dict[str, float | None], now: float
+    ) -> Quote | None:
+        known = values.get
+        price, stamp = known("lp"), known("lp_time")
         if price is None:
-            self._tally.count("price", f"{instrument.key}: {values.get('lp')!r}")
+            self._tally.count("price", name)
             return None
         if stamp is None or stamp_fault(stamp, now):
-            self._tally.count("time", f"{instrument.key}: {values.get('lp_time')!r}")
+            self._tally.count("time", f"{name}: {stamp}")
             return None
+        delay = self._delays[name] if name in self._delays else declared_delay(None, instrument)
         return Quote(
-            key=instrument.key, price=price, stamp=stamp, received=now, source=self._source,
-            previous_close=positive(values.get("prev_close_price")), open=positive(values.get("open_price")),
-            high=positive(values.get("high_price")), low=positive(values.get("low_price")),
-            volume=finite(values.get("volume")),
-            declared_delay=declared_delay(values.get("update_mode"), instrument),
+            key=self._keys[name], price=price, stamp=stamp, received=now, source=self._source,
+            previous_close=known("prev_close_price"), open=known("open_price"), high=known("high_price"),
+            low=known("low_price"), volume=known("volume"), declared_delay=delay,
         )  # fmt: skip
 
 

@@ -55,12 +55,60 @@ def all_bots(connection: sa.Connection, bot_id: str = "") -> tuple[BotRecord, ..
 
 def commit(connection: sa.Connection, changes: Sequence[BotChange]) -> None:
     """Everything of `Store.commit_bots` but the alerts. Raises `ValueError` for a fill or trade twice."""
+    if not _written(connection, changes):
+        raise stale(_moved_by_others(connection, changes))
+
+
+def _written(connection: sa.Connection, changes: Sequence[BotChange]) -> bool:
+    """Write them all, or nothing if one of them builds on another version than the stored one."""
+    step = connection.begin_nested()
+    try:
+        _write(connection, changes)
+    except _MovedError:
+        step.rollback()
+        return False
+    step.commit()
+    return True
+
+
+class _MovedError(Exception):
+    """A bot's stored version is not the one that its step builds on."""
+
+
+def _write(connection: sa.Connection, changes: Sequence[BotChange]) -> None:
     by_bot = sorted(changes, key=lambda change: change.state.bot_id)  # no two processes wait for each other
     _insert_bots(connection, [change for change in changes if change.state.version == 1])
     _move_bots(connection, [change for change in by_bot if change.state.version != 1])
     _add(connection, _put_order, [order for change in changes for order in change.orders])
     _add(connection, _insert_fill, [fill for change in changes for fill in change.fills])
     _add(connection, _insert_trade, [trade for change in changes for trade in change.trades])
+
+
+def not_stored(connection: sa.Connection, changes: Sequence[BotChange]) -> list[BotChange]:
+    """`changes` without those that are stored exactly so, and the earlier steps of their bots."""
+    names = ("version", "state", "cash", "memory", "retired")
+    bots = {change.state.bot_id for change in changes}
+    query = sa.select(_bots.c.bot_id, *(_bots.c[name] for name in names)).where(_bots.c.bot_id.in_(bots))
+    stored = {row.bot_id: row for row in connection.execute(query)}
+    rest: list[BotChange] = []
+    for change in changes:
+        row, ours = stored.get(change.state.bot_id), _row(change)
+        same = row is not None and all(str(getattr(row, name)) == str(ours[name]) for name in names)
+        if (
+            same
+            and _has(connection, _fills.c.fill_id, [fill.fill_id for fill in change.fills])
+            and _has(connection, _trades.c.trade_id, [trade.trade_id for trade in change.trades])
+        ):
+            rest = [other for other in rest if other.state.bot_id != change.state.bot_id]
+        else:
+            rest.append(change)
+    return rest
+
+
+def _has(connection: sa.Connection, column: sa.Column[Any], wanted: Sequence[str]) -> bool:
+    """Whether all of `wanted` are there."""
+    query = sa.select(sa.func.count()).where(column.in_(wanted))
+    return not wanted or connection.execute(query).scalar_one() == len(wanted)
 
 
 def remove(connection: sa.Connection, bot_id: str) -> None:
@@ -104,24 +152,20 @@ def _insert_bots(connection: sa.Connection, changes: Sequence[BotChange]) -> Non
     query = sa.select(_bots.c.bot_id).where(_bots.c.bot_id.in_([change.state.bot_id for change in changes]))
     known = connection.execute(query).scalars().first()
     if known is not None:
-        raise stale(known)
+        raise _MovedError
     try:
         _insert_bot.run(connection, [_row(change) for change in changes])
     except sa.exc.IntegrityError as error:  # another process was quicker
-        raise stale(changes[0].state.bot_id) from error
+        raise _MovedError from error
 
 
 def _move_bots(connection: sa.Connection, changes: Sequence[BotChange]) -> None:
     """Compare and set, in order: a bot's row is changed only if it holds the version before."""
     if not changes:
         return
-    step = connection.begin_nested()
     rows = [_row(change) for change in changes]
-    if _move.run(connection, rows) == len(rows):
-        step.commit()
-        return
-    step.rollback()
-    raise stale(_moved_by_others(connection, rows))
+    if _move.run(connection, rows) != len(rows):
+        raise _MovedError
 
 
 def _row(change: BotChange) -> dict[str, Any]:
@@ -136,15 +180,15 @@ def _row(change: BotChange) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _moved_by_others(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> str:
-    """The first bot whose stored version is not the one that its row builds on."""
-    bots = {row["bot_id"] for row in rows}
+def _moved_by_others(connection: sa.Connection, changes: Sequence[BotChange]) -> str:
+    """The first bot whose stored version is not the one that its step builds on."""
+    bots = {change.state.bot_id for change in changes}
     query = sa.select(_bots.c.bot_id, _bots.c.version).where(_bots.c.bot_id.in_(bots))
-    stored = {row.bot_id: row.version for row in connection.execute(query)}
-    for row in rows:
-        if stored.get(row["bot_id"]) != row["before"]:
-            return str(row["bot_id"])
-        stored[row["bot_id"]] = row["version"]
+    versions = {row.bot_id: row.version for row in connection.execute(query)}
+    for state in (change.state for change in changes):
+        if versions.get(state.bot_id, 0) != state.version - 1:
+            return state.bot_id
+        versions[state.bot_id] = state.version
     return ""
 
 

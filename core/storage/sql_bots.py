@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 import sqlalchemy as sa
 
 from core.bots.model import BotChange, BotDay, BotFill, BotOrder, BotRecord, BotTrade
+from core.errors import StaleBotError, StorageError
 from core.storage import bot_rows, outbox_rows
 from core.storage.base import LinesOf
 from core.storage.bot_checks import check_change
@@ -17,6 +18,8 @@ class BotTables:
     """The methods of `core.storage.base.Store` about bots; `SqlStore` has the transactions."""
 
     _lines_of: LinesOf
+    _unsure: set[tuple[str, int]]
+    """Steps of which it is not known whether they are stored."""
 
     def _transaction(self, *, write: bool = True) -> AbstractContextManager[sa.Connection]:
         raise NotImplementedError
@@ -37,7 +40,20 @@ class BotTables:
             check_change(change)
         if not changes:
             return
+        try:
+            self._commit(changes)
+        except StaleBotError:
+            raise
+        except StorageError:
+            # A server may have carried it out and be gone before it said so: the steps may come again.
+            self._unsure.update((change.state.bot_id, change.state.version) for change in changes)
+            raise
+        self._unsure.clear()
+
+    def _commit(self, changes: Sequence[BotChange]) -> None:
         with self._transaction() as connection:
+            if any((change.state.bot_id, change.state.version) in self._unsure for change in changes):
+                changes = bot_rows.not_stored(connection, changes)
             bot_rows.commit(connection, changes)
             alerts = [alert for change in changes for alert in change.alerts]
             outbox_rows.accept(connection, (line for alert in alerts for line in self._lines_of(alert)))

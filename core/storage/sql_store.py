@@ -52,6 +52,7 @@ class SqlStore(BotTables, OutboxTables):
     ) -> None:  # fmt: skip
         self._thread = threading.get_ident()
         self._closed = False
+        self._unsure = set()
         self._now = now
         self._database = Database(parse_url(url, data_dir, name), busy_seconds=busy_seconds)
         self._bar_rows = BarRows()

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import msgspec
+
+from core.bots.model import BotPosition, BotTrade
 from core.i18n import format_number, format_percent, tr
 from core.model import ClosedTrade, Position, Side, Signal
 from core.price_rules import format_price
 from gui.chart.overlays import Level
 from gui.chart.view_state import Marker
+
+
+class BotTraces(msgspec.Struct, frozen=True):
+    """What bots hold, with the bots' names, and what they have traded."""
+
+    held: tuple[tuple[str, BotPosition], ...] = ()
+    trades: tuple[BotTrade, ...] = ()
 
 
 def signal_markers(signals: Iterable[Signal], key: str) -> Iterator[Marker]:
@@ -41,6 +51,34 @@ def trade_markers(trades: Iterable[ClosedTrade], key: str) -> Iterator[Marker]:
             bought = trade.quantity > 0
             yield _trade_marker(trade.opened_at, bought, key, float(trade.entry_price), trade.quantity)
             yield _trade_marker(trade.closed_at, not bought, key, float(trade.exit_price), trade.quantity)
+
+
+def bot_markers(traces: BotTraces, key: str) -> Iterator[Marker]:
+    """An arrow per entry and exit of bots in `key`."""
+    for _, position in traces.held:
+        if position.key == key:
+            entry, bought = float(position.entry_price), position.quantity > 0
+            yield _trade_marker(position.opened_at, bought, key, entry, position.quantity)
+    for trade in traces.trades:
+        if trade.key == key:
+            bought = trade.quantity > 0
+            yield _trade_marker(trade.opened_at, bought, key, float(trade.entry_price), trade.quantity)
+            yield _trade_marker(trade.closed_at, not bought, key, float(trade.exit_price), trade.quantity)
+
+
+def bot_levels(traces: BotTraces, key: str) -> Iterator[Level]:
+    """The lines of bots' positions in `key`: entry, stop, trailing stop and target, as they are enforced."""
+    for name, position in traces.held:
+        if position.key != key:
+            continue
+        yield Level(float(position.entry_price), "accent_text", tr("chart.bot_entry", bot=name))
+        for price, role, word in (
+            (position.stop, "down", "chart.bot_stop"),
+            (position.trailing_stop, "warning", "chart.bot_trailing"),
+            (position.target, "up", "chart.bot_target"),
+        ):  # fmt: skip
+            if price is not None:
+                yield Level(float(price), role, tr(word, bot=name))
 
 
 def _trade_marker(stamp: float, buys: bool, key: str, price: float, quantity: object) -> Marker:

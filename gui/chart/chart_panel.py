@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from PyQt5.QtCore import QEvent, QPoint, Qt, QTimer, pyqtSignal
 from PyQt5.QtGui import QFontMetrics, QHideEvent, QKeyEvent, QPainter, QPixmap, QResizeEvent, QShowEvent
@@ -14,7 +15,15 @@ from core.commands import BarsLoaded, BarUpdated
 from core.i18n import tr
 from core.model import ClosedTrade, Instrument, Position, Signal
 from gui import theme
-from gui.chart.annotations import position_levels, position_markers, signal_markers, trade_markers
+from gui.chart.annotations import (
+    BotTraces,
+    bot_levels,
+    bot_markers,
+    position_levels,
+    position_markers,
+    signal_markers,
+    trade_markers,
+)
 from gui.chart.chart_header import FRAMES, ChartHeader
 from gui.chart.chart_view import ChartView
 from gui.chart.overlays import Level
@@ -56,6 +65,7 @@ class ChartPanel(QWidget):
         self._positions: Sequence[Position] = ()
         self._trades: Sequence[ClosedTrade] = ()
         self._signals: list[Signal] = []
+        self._bots = BotTraces()
         self._pointed = -1
         self._switched = {"ema": True, "rsi": True, "volume": True}
         self._state = RowState.EMPTY
@@ -114,8 +124,22 @@ class ChartPanel(QWidget):
 
     def set_frame(self, seconds: int) -> None:
         """Show bars of `seconds`, one of `FRAMES`."""
-        if seconds != self.seconds:
+        if seconds != self.seconds and self.key:
             self._turn_to(self.key, seconds)
+        self.seconds = seconds
+
+    def view_state(self) -> dict[str, Any]:
+        """The instrument, the time frame and what is switched off, as plain JSON values."""
+        off = [name for name, on in self._switched.items() if not on]
+        return {"key": self.key, "frame": self.seconds, "off": off}
+
+    def restore_view_state(self, state: dict[str, Any]) -> None:
+        """Take over the time frame and the switches of a `view_state`; nonsense is passed over."""
+        frame, off = state.get("frame"), state.get("off")
+        if isinstance(frame, int) and frame in FRAMES:
+            self.set_frame(frame)
+        for name, button in self.header.switches.items():
+            button.setChecked(not (isinstance(off, list) and name in off))
 
     def watch(self) -> None:
         """Ask for the bars, for the first time or again, because the engine was started anew."""
@@ -182,6 +206,11 @@ class ChartPanel(QWidget):
         self._trades = trades
         self._annotate()
 
+    def set_bots(self, bots: BotTraces) -> None:
+        """What bots hold and have traded."""
+        self._bots = bots
+        self._annotate()
+
     def set_signals(self, signals: Sequence[Signal]) -> None:
         """All known signals, in any order."""
         self._signals = list(signals)
@@ -229,13 +258,13 @@ class ChartPanel(QWidget):
     def _annotate(self) -> None:
         markers = [
             *signal_markers(self._signals, self.key), *position_markers(self._positions, self.key),
-            *trade_markers(self._trades, self.key),
+            *trade_markers(self._trades, self.key), *bot_markers(self._bots, self.key),
         ]  # fmt: skip
         self.view.set_markers(sorted(markers, key=lambda marker: marker.stamp))
         self.refresh_price()
 
     def _show_levels(self, row: TickRow) -> None:
-        levels = list(position_levels(self._positions, self.key))
+        levels = [*position_levels(self._positions, self.key), *bot_levels(self._bots, self.key)]
         if row.tick is not None and row.tick.previous_close is not None:
             levels.append(Level(row.tick.previous_close, "secondary", tr("chart.previous_close")))
         self.view.set_levels(levels)

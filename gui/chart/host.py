@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from PyQt5.QtCore import pyqtSignal
 from PyQt5.QtWidgets import QStackedWidget, QWidget
 
+from core.bots.model import BotPosition, BotState, BotTrade
 from core.clock import Clock
 from core.commands import BarsLoaded, BarUpdated
 from core.model import ClosedTrade, Position, Signal
@@ -15,6 +16,7 @@ from gui.models.tick_model import TickModel
 from gui.widgets.empty_state import EmptyState
 
 if TYPE_CHECKING:
+    from gui.chart.annotations import BotTraces
     from gui.chart.chart_panel import ChartPanel
 
 MOST_SIGNALS = 2000
@@ -36,6 +38,9 @@ class ChartHost(QStackedWidget):
         self._positions: Sequence[Position] = ()
         self._trades: Sequence[ClosedTrade] = ()
         self._signals: list[Signal] = []
+        self._bots: dict[str, tuple[str, tuple[BotPosition, ...]]] = {}
+        self._bot_trades: list[BotTrade] = []
+        self._view: dict[str, Any] = {}
         self.panel: ChartPanel | None = None
         self.addWidget(EmptyState("chart", "chart.empty_title", "chart.empty_text"))
 
@@ -56,6 +61,16 @@ class ChartHost(QStackedWidget):
         if self.panel is not None:
             self.panel.forget()
             self.setCurrentIndex(0)
+
+    def view_state(self) -> dict[str, Any]:
+        """The instrument, the time frame and what is switched off, as plain JSON values."""
+        return self._view if self.panel is None else self.panel.view_state()
+
+    def restore_view_state(self, state: dict[str, Any]) -> None:
+        """Take over the time frame and the switches of a `view_state`; nonsense is passed over."""
+        self._view = {name: value for name, value in state.items() if name != "key"}
+        if self.panel is not None:
+            self.panel.restore_view_state(state)
 
     def watch_again(self) -> None:
         """Ask for the bars once more, of an engine that was started anew."""
@@ -102,6 +117,40 @@ class ChartHost(QStackedWidget):
         if self.panel is not None and signal.key == self.key:
             self.panel.set_signals(self._signals)
 
+    def update_bots(self, states: Iterable[BotState]) -> None:
+        """Newer states of bots; most tell of prices only, and then nothing is drawn anew."""
+        changed = False
+        for state in states:
+            shown = (state.name, state.positions)
+            if self._bots.get(state.bot_id, ("", ()))[1] != state.positions:
+                changed = True
+            self._bots[state.bot_id] = shown
+        if changed and self.panel is not None:
+            self.panel.set_bots(self._traces())
+
+    def set_bots(self, states: Iterable[BotState]) -> None:
+        """Exactly these bots are there from now on."""
+        self._bots = {}
+        self.update_bots(states)
+        if self.panel is not None:
+            self.panel.set_bots(self._traces())
+
+    def set_bot_trades(self, trades: Iterable[BotTrade]) -> None:
+        """The finished trades of all bots."""
+        self._bot_trades = list(trades)
+        if self.panel is not None:
+            self.panel.set_bots(self._traces())
+
+    def add_bot_trade(self, trade: BotTrade) -> None:
+        """One more."""
+        self.set_bot_trades([*self._bot_trades[-MOST_SIGNALS:], trade])
+
+    def _traces(self) -> BotTraces:
+        from gui.chart.annotations import BotTraces
+
+        held = tuple((name, each) for name, positions in self._bots.values() for each in positions)
+        return BotTraces(held, tuple(self._bot_trades))
+
     def _make(self) -> ChartPanel:
         from gui.chart.chart_panel import ChartPanel
 
@@ -109,8 +158,10 @@ class ChartHost(QStackedWidget):
         panel.watch_wanted.connect(self.watch_wanted)
         panel.unwatch_wanted.connect(self.unwatch_wanted)
         panel.close_wanted.connect(self.close_wanted)
+        panel.restore_view_state(self._view)
         panel.set_positions(self._positions)
         panel.set_trades(self._trades)
         panel.set_signals(self._signals)
+        panel.set_bots(self._traces())
         self.addWidget(panel)
         return panel

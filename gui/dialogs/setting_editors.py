@@ -55,13 +55,14 @@ class Editor(Protocol):
 
 
 class BoolEditor(QCheckBox):
-    """Yes or no; its text is the setting's name."""
+    """Yes or no; its text is the setting's name, in the catalogue's `domain`."""
 
     edited = pyqtSignal()
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, domain: str = "settings") -> None:
         super().__init__()
         self._path = path
+        self._domain = domain
         self.toggled.connect(lambda _on: self.edited.emit())
 
     def value(self) -> bool:
@@ -74,7 +75,7 @@ class BoolEditor(QCheckBox):
 
     def retranslate(self) -> None:
         """See `Editor`."""
-        self.setText(tr(f"settings.{self._path}"))
+        self.setText(tr(f"{self._domain}.{self._path}"))
 
 
 class NumberEditor(QLineEdit):
@@ -159,13 +160,14 @@ class TextEditor(QLineEdit):
 
 
 class ChoiceEditor(QComboBox):
-    """One of the admitted words, shown in the interface's language."""
+    """One of the admitted words, shown in the interface's language by the catalogue's `domain`."""
 
     edited = pyqtSignal()
 
-    def __init__(self, path: str, choices: tuple[str, ...]) -> None:
+    def __init__(self, path: str, choices: tuple[str, ...], domain: str = "settings") -> None:
         super().__init__()
         self._path = path
+        self._domain = domain
         for choice in choices:
             self.addItem(choice, choice)
         self.currentIndexChanged.connect(lambda _index: self.edited.emit())
@@ -184,7 +186,7 @@ class ChoiceEditor(QComboBox):
         for index in range(self.count()):
             choice = self.itemData(index)
             try:
-                self.setItemText(index, tr(f"settings.{self._path}.{choice}"))
+                self.setItemText(index, tr(f"{self._domain}.{self._path}.{choice}"))
             except KeyError:  # a name that is the same in all languages, such as an exchange's
                 self.setItemText(index, choice)
 
@@ -264,17 +266,17 @@ class ClosuresEditor(QWidget):
         self.lines.setAccessibleName(tr(f"settings.{CLOSURES}"))
 
 
-def make_editor(rule: Rule) -> QWidget:
-    """The editor for a setting of this rule; it is an `Editor`."""
+def make_editor(rule: Rule, domain: str = "settings") -> QWidget:
+    """The editor for a setting of this rule; it is an `Editor`. Its words are in the catalogue's `domain`."""
     if rule.path == CLOSURES:
         return ClosuresEditor()
     match rule.kind:
         case "bool":
-            return BoolEditor(rule.path)
+            return BoolEditor(rule.path, domain)
         case "int" | "float":
             return NumberEditor(rule.kind == "int")
         case "choice":
-            return ChoiceEditor(rule.path, rule.choices)
+            return ChoiceEditor(rule.path, rule.choices, domain)
         case "texts":
             return LinesEditor(LINES_SHOWN.get(rule.path, 4))
         case "text":

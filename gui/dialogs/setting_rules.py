@@ -13,7 +13,9 @@ from core.config_rules import problems_between
 from core.i18n import format_number, tr
 
 KEPT_AS_THEY_STAND = frozenset(
-    path for path in all_paths() if path.partition(".")[0] in ("bots", "bot_executor", "server")
+    path
+    for path in all_paths()
+    if path.partition(".")[0] in ("bots", "bot_executor", "server", "remote_servers")
 )
 PAGES: dict[str, tuple[str, ...]] = {
     "general": ("language", "theme", "flash_changes", "exchange", "symbols", "extra_closures", "log_level",

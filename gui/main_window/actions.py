@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gui.main_window.main_window import MainWindow
 
 ZONES = ("live_prices", "positions", "signals", "notifications")
-PANELS = ("symbols", "trades", "feed", "log")
+PANELS = ("bots", "symbols", "trades", "bot_trades", "feed", "log")
 
 
 class Actions(QObject):
@@ -30,6 +30,8 @@ class Actions(QObject):
         file = self._menu("menu_file")
         self._add(file, "start_scan", "F5", self._toggle_scan)
         self._add(file, "new_position", "Ctrl+N", window.desk.positions.new_position)
+        self._add(file, "new_bot", "Ctrl+B", window.bots.new)
+        self._add(file, "stop_all_bots", "", window.bots.stop_all)
         self._add(file, "settings", "Ctrl+,", window.settings.open)
         file.addSeparator()
         self._add(file, "quit", "Ctrl+Q", window.close)

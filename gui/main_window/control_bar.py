@@ -25,7 +25,9 @@ from gui.icons import icon
 from gui.main_window.market_clock import clock_line
 from gui.main_window.signs import words_of
 
-_STATE_ROLE = {"running": "up", "simulated": "simulated", "connecting": "warning", "offline": "down"}
+_STATE_ROLE = {
+    "running": "up", "old": "warning", "simulated": "simulated", "connecting": "warning", "offline": "down",
+}  # fmt: skip
 
 
 class ElidedLabel(QLabel):

@@ -5,10 +5,13 @@ from __future__ import annotations
 from PyQt5.QtCore import QObject
 from PyQt5.QtWidgets import QWidget
 
+from core.bots.model import BotTrade
 from core.clock import Clock
 from core.commands import (
     BarsLoaded,
     BarUpdated,
+    BotHistory,
+    BotsLoaded,
     ClosePosition,
     DeletePosition,
     EditPosition,
@@ -17,6 +20,7 @@ from core.commands import (
     LookAt,
     OpenPosition,
     PositionsChanged,
+    RequestBotHistory,
     TradesChanged,
     UnwatchBars,
     WatchBars,
@@ -28,6 +32,8 @@ from core.market_calendar import MarketCalendar
 from core.model import FeedStatus, PortfolioSnapshot, Signal, SourceConflict
 from gui.chart.host import ChartHost
 from gui.main_window.engine_link import EngineLink
+from gui.widgets.bot_status_panel import BotStatusPanel
+from gui.widgets.bot_trades_panel import BotTradesPanel
 from gui.widgets.feed_health_panel import FeedHealthPanel
 from gui.widgets.log_panel import LogPanel
 from gui.widgets.notification_log import NotificationLogPanel, channel_states
@@ -38,6 +44,8 @@ from gui.widgets.symbols_panel import SymbolsPanel
 from gui.widgets.trades_panel import TradesPanel
 from gui.workers.mailbox import Frame
 
+LEAST_WIDTH = 480
+"""Of panels with long rows of filters; three zones side by side must fit a small screen."""
 LEAST_HEIGHT = 200
 """Of the positions; their totals, wrapped, would otherwise claim more of the window than the chart spares."""
 
@@ -55,10 +63,14 @@ class Desk(QObject):
         self.positions = PositionsPanel(now=clock.time)
         self.positions.setMinimumHeight(LEAST_HEIGHT)
         self.trades = TradesPanel()
+        self.bots = BotStatusPanel(clock=clock)
+        self.bot_trades = BotTradesPanel(now=clock.time)
         self.feed = FeedHealthPanel()
         self.signals = SignalsPanel(now=clock.time)
         self.notifications = NotificationLogPanel(now=clock.time)
         self.log = LogPanel()
+        for panel in (self.positions, self.bot_trades, self.notifications, self.log):
+            panel.setMinimumWidth(LEAST_WIDTH)
         self.configure(config)
         self._wire_events()
         self._wire_commands()
@@ -69,7 +81,8 @@ class Desk(QObject):
         return {
             "chart": self.chart, "live_prices": self.ticker, "symbols": self.symbols,
             "positions": self.positions, "trades": self.trades, "signals": self.signals,
-            "notifications": self.notifications, "feed": self.feed, "log": self.log,
+            "notifications": self.notifications, "feed": self.feed, "log": self.log, "bots": self.bots,
+            "bot_trades": self.bot_trades,
         }  # fmt: skip
 
     def configure(self, config: Config) -> None:
@@ -94,6 +107,17 @@ class Desk(QObject):
         link.on(InstrumentUnknown, self._on_unknown)
         link.on(SourceConflict, self.ticker.dispute)
         self._wire_chart()
+        self._wire_bots()
+
+    def _wire_bots(self) -> None:
+        link, trades, chart = self._link, self.bot_trades, self.chart
+        link.on(BotsLoaded, lambda event: chart.set_bots(event.states))
+        link.on(BotsLoaded, lambda event: trades.set_bots(event.configs))
+        link.on(BotTrade, chart.add_bot_trade)
+        link.on(BotTrade, trades.add_trade)
+        link.on(BotHistory, lambda event: trades.set_trades(event.trades))
+        link.on(BotHistory, lambda event: chart.set_bot_trades(event.trades))
+        trades.history_wanted.connect(lambda: link.post(RequestBotHistory()))
 
     def _wire_chart(self) -> None:
         link, chart = self._link, self.chart
@@ -132,6 +156,8 @@ class Desk(QObject):
             self.ticker.apply_ticks(frame.ticks)
         if frame.aged:
             self.ticker.apply_freshness(frame.aged)
+        if frame.bots:
+            self.chart.update_bots(frame.bots)
         key = self.chart.key
         if any(tick.key == key for tick in frame.ticks) or any(aged.key == key for aged in frame.aged):
             self.chart.refresh_price()

@@ -16,15 +16,18 @@ from PyQt5.QtGui import QCloseEvent
 from PyQt5.QtWidgets import QDockWidget, QMainWindow, QTabBar, QTabWidget, QWidget
 
 from core.i18n import tr
-from gui.main_window.signs import shown
+from gui.main_window.signs import words_of
 
 log = logging.getLogger(__name__)
 
-STRUCTURE = 3
+STRUCTURE = 4
 """Raise it when docks are added, removed or renamed."""
-LEFT_WIDTH = 340
+LEFT_WIDTH = 320
+RIGHT_WIDTH = 300
 CHART_SHARES = (0.5, 0.3)
 """Of the window's height, for the chart and for what is below it; bars and tabs take the rest."""
+MONEY_TABS = ("trades", "bot_trades")
+"""The docks that stand behind the positions, as tabs."""
 LAYOUT_FILE = "window.ini"
 
 
@@ -66,7 +69,7 @@ class Docks:
 
     def add(self, name: str, widget: QWidget) -> Dock:
         """A dock for `widget`; its title is the sentence `window.NAME`."""
-        dock = Dock(shown(tr(f"window.{name}")), self._window)
+        dock = Dock(words_of(tr(f"window.{name}")), self._window)
         dock.setObjectName(f"dock_{name}")
         dock.setWidget(widget)
         dock.topLevelChanged.connect(lambda _floating: self._set_title_bar(dock))
@@ -93,7 +96,7 @@ class Docks:
         return self._docks[name]
 
     def arrange(self) -> None:
-        """The default places: the market on the left, money in the middle, what happened below.
+        """The default places: the market on the left, money in the middle, what happened below, bots right.
 
         The chart is above both, and hidden until it is opened.
         """
@@ -102,20 +105,23 @@ class Docks:
             dock.setFloating(False)
             dock.show()
         window.addDockWidget(Qt.LeftDockWidgetArea, self["live_prices"])
-        window.addDockWidget(Qt.RightDockWidgetArea, self["chart"])
+        window.addDockWidget(Qt.BottomDockWidgetArea, self["chart"])
         window.splitDockWidget(self["chart"], self["positions"], Qt.Vertical)
         window.splitDockWidget(self["positions"], self["signals"], Qt.Vertical)
+        window.addDockWidget(Qt.RightDockWidgetArea, self["bots"])
         window.tabifyDockWidget(self["live_prices"], self["symbols"])
         window.tabifyDockWidget(self["positions"], self["trades"])
+        window.tabifyDockWidget(self["trades"], self["bot_trades"])
         window.tabifyDockWidget(self["signals"], self["notifications"])
         window.tabifyDockWidget(self["notifications"], self["feed"])
         window.tabifyDockWidget(self["feed"], self["log"])
         for name in ("live_prices", "positions", "signals"):
             self[name].raise_()
-        width = max(window.width(), LEFT_WIDTH * 2)
+        middle = max(window.width() - LEFT_WIDTH - RIGHT_WIDTH, LEFT_WIDTH)
         window.resizeDocks(
-            [self["live_prices"], self["positions"]], [LEFT_WIDTH, width - LEFT_WIDTH], Qt.Horizontal
-        )
+            [self["live_prices"], self["positions"], self["bots"]], [LEFT_WIDTH, middle, RIGHT_WIDTH],
+            Qt.Horizontal,
+        )  # fmt: skip
         window.resizeDocks([self["positions"], self["signals"]], [100, 100], Qt.Vertical)
         self["chart"].hide()
         self._merged = False
@@ -145,9 +151,8 @@ class Docks:
         lower = [signals, *window.tabifiedDockWidgets(signals)]
         places = {window.dockWidgetArea(dock) for dock in (self["chart"], positions, signals)}
         if len(places) == 1 and not signals.isFloating() and positions not in lower:
-            last: QDockWidget = (
-                self["trades"] if self["trades"] in window.tabifiedDockWidgets(positions) else positions
-            )
+            upper = [positions, *self._in_order(window.tabifiedDockWidgets(positions))]
+            last: QDockWidget = upper[-1]
             for dock in self._in_order(lower):
                 window.tabifyDockWidget(last, dock)
                 last = dock
@@ -169,15 +174,15 @@ class Docks:
         if not self._merged:
             return
         self._merged = False
-        width = self["live_prices"].width()
+        widths = [self["live_prices"].width(), positions.width(), self["bots"].width()]
         tabs = window.tabifiedDockWidgets(positions)
-        upper = [self["trades"]] if self["trades"] in tabs else []
+        upper = [self[name] for name in MONEY_TABS if self[name] in tabs]
         lower = [dock for dock in self._in_order(tabs) if dock not in upper]
         if signals not in lower:
             return
         for dock in (positions, *tabs):
             window.removeDockWidget(dock)
-        window.addDockWidget(Qt.RightDockWidgetArea, positions)
+        window.addDockWidget(Qt.BottomDockWidgetArea, positions)
         window.splitDockWidget(positions, signals, Qt.Vertical)
         for first, docks in ((positions, upper), (signals, [dock for dock in lower if dock is not signals])):
             for last, dock in pairwise([first, *docks]):
@@ -186,8 +191,7 @@ class Docks:
             dock.show()
         for dock in (positions, signals):
             dock.raise_()
-        rest = max(window.width() - width, width)
-        window.resizeDocks([self["live_prices"], positions], [width, rest], Qt.Horizontal)
+        window.resizeDocks([self["live_prices"], positions, self["bots"]], widths, Qt.Horizontal)
         window.resizeDocks([positions, signals], [100, 100], Qt.Vertical)
 
     def restore(self) -> None:
@@ -228,5 +232,5 @@ class Docks:
     def retranslate(self, title: Callable[[str], str]) -> None:
         """Name the docks in the language in use."""
         for name, dock in self._docks.items():
-            dock.setWindowTitle(shown(title(f"window.{name}")))
+            dock.setWindowTitle(words_of(title(f"window.{name}")))
             dock.widget().setWindowTitle(title(f"window.{name}"))

@@ -38,6 +38,7 @@ from gui.data.state_manager import StateManager
 from gui.icons import icon
 from gui.main_window.actions import Actions
 from gui.main_window.alerts import Alerts
+from gui.main_window.bots_flow import BotsFlow
 from gui.main_window.control_bar import ControlBar
 from gui.main_window.desk import Desk
 from gui.main_window.engine_link import EngineLink
@@ -46,6 +47,7 @@ from gui.main_window.money_bar import MoneyBar
 from gui.main_window.notice_bar import NoticeBar
 from gui.main_window.payloads import read_signal
 from gui.main_window.settings_flow import SettingsFlow
+from gui.main_window.views import Views
 from gui.workers.websocket_worker import WebSocketWorker, memory_store
 
 log = logging.getLogger(__name__)
@@ -96,10 +98,12 @@ class MainWindow(QMainWindow):
         self.desk = Desk(self._config, self.link, self._clock, self)
         self.alerts = Alerts(self._config, self, demo=demo, outbox=data_dir is not None)
         self.settings = SettingsFlow(self._config, config_store, self, open_store)
+        self.bots = BotsFlow(self.desk.bots, self.link, self.settings, self)
         self.control_bar = ControlBar(self._config.exchange, MarketCalendar(self._config.extra_closures))
         self.money_bar = MoneyBar(self._config.exchange)
         self.notice_bar = NoticeBar()
         self.docks = Docks(self, data_dir)
+        self.views = Views(self, self.desk.chart, data_dir)
         self.actions_ = Actions(self)
         self._second = QTimer(self)
         self._second.setInterval(1000)
@@ -191,12 +195,14 @@ class MainWindow(QMainWindow):
     def _assemble(self) -> None:
         self.resize(QSize(*DEFAULT_SIZE).boundedTo(QGuiApplication.primaryScreen().availableSize()))
         self.setCorner(Qt.BottomLeftCorner, Qt.LeftDockWidgetArea)
+        self.setCorner(Qt.BottomRightCorner, Qt.RightDockWidgetArea)
         self.setMenuWidget(_column(self.actions_.menu_bar, self.control_bar, self.notice_bar))
         self.statusBar().setSizeGripEnabled(False)
         self.statusBar().addPermanentWidget(self.money_bar, 1)
         for name, panel in self.desk.panels.items():
             self.docks.add(name, panel)
         self.docks.restore()
+        self.views.restore()
         self._show_instruments(resolve_instruments(self._config))
 
     def _connect(self) -> None:
@@ -210,6 +216,7 @@ class MainWindow(QMainWindow):
         self.settings.failed.connect(lambda text: self.notice_bar.say("error", text))
         self.settings.test_requested.connect(self.alerts.test)
         desk.ticker.symbol_activated.connect(self.open_chart)
+        desk.bots.chart_requested.connect(self.open_chart)
         desk.chart.close_wanted.connect(self.close_chart)
         self.docks["chart"].closed.connect(self.close_chart)
         desk.symbols.instruments_changed.connect(self._on_instruments)
@@ -356,6 +363,8 @@ class MainWindow(QMainWindow):
         self.control_bar.load_icons()
         self.setWindowIcon(icon("signal", "accent"))
         self.alerts.start()
+        if self.views.chart_key and not self.docks["chart"].isHidden():
+            self.desk.chart.show_symbol(self.views.chart_key)
         if self._demo:
             self.start_scan()
 
@@ -372,6 +381,7 @@ class MainWindow(QMainWindow):
             self._closed = True
             self._second.stop()
             self.docks.save()
+            self.views.save()
             self.settings.end()
             self.link.post(StopFeed())  # its requests are broken off while the channels end
             self.alerts.stop()

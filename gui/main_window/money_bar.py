@@ -86,6 +86,8 @@ class MoneyBar(QWidget):
             colour, word = colours.simulated, tr("ticker.link_replay")
         elif self._status.state == "simulated" or self._status.active == "simulation":
             colour, word = colours.simulated, tr("window.simulated_state")
+        elif self._status.state == "old":
+            colour, word = colours.warning, tr("window.old_prices")
         elif self._status.connected:
             colour, word = colours.up, tr("window.connected")
         else:

@@ -53,6 +53,11 @@ class SettingsFlow(QObject):
         self._window = window
         self._meaning: dict[str, Instrument] = {}
 
+    @property
+    def config(self) -> Config:
+        """The configuration in use."""
+        return self._config
+
     def open(self) -> None:
         """Show the dialog; it applies by itself and blocks nobody."""
         from gui.dialogs.settings_dialog import SettingsDialog

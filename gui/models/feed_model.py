@@ -13,7 +13,7 @@ from core.model import FeedStatus, SourceStatus
 from gui.models.cells import NOTHING
 from gui.models.rows import Cell, Column, RowModel
 
-TINTS = {"ok": "up", "failing": "down", "blocked": "warning", "connecting": "warning"}
+TINTS = {"ok": "up", "old": "warning", "failing": "down", "blocked": "warning", "connecting": "warning"}
 MOST_CHANGES = 2000
 """Changes of state that are remembered per source."""
 DAY = 86_400.0

@@ -14,6 +14,7 @@ _DOT = 8
 _GAP = 6
 _ROLES = {
     "running": "up",
+    "old": "warning",
     "connecting": "warning",
     "simulated": "simulated",
     "replay": "simulated",
@@ -39,7 +40,7 @@ class ConnectionLabel(QWidget):
 
     def set_connected(self, connected: bool) -> None:
         """Take the bare yes or no; a fuller word that says the same stays."""
-        if connected != (self._state in ("running", "replay")):
+        if connected != (self._state in ("running", "old", "replay")):
             self._set("running" if connected else "down", "")
 
     def set_status(self, status: FeedStatus) -> None:
@@ -94,4 +95,6 @@ class ConnectionLabel(QWidget):
         )
 
 
-_KNOWN = frozenset(f"link_{state}" for state in ("running", "connecting", "simulated", "offline", "stopped"))
+_KNOWN = frozenset(
+    f"link_{state}" for state in ("running", "old", "connecting", "simulated", "offline", "stopped")
+)

@@ -31,7 +31,7 @@ from gui.widgets.sort_header import COLUMNS, FALLING_FIRST, SortHeader
 
 FRAME_MS = 25
 RESORT_SECONDS = 0.5
-_TRYING = frozenset(("connecting", "running", "simulated", "offline"))
+_TRYING = frozenset(("connecting", "running", "old", "simulated", "offline"))
 
 
 class LivePriceTicker(QWidget):

@@ -4,66 +4,40 @@ event of ours that draws only the visible rows that changed."""
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 
-from PyQt5.QtCore import QEvent, QItemSelection, QModelIndex, QRect, Qt, pyqtSignal
-from PyQt5.QtGui import QFont, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent
-from PyQt5.QtWidgets import QAbstractItemView, QListView, QWidget
+from PyQt5.QtCore import pyqtSignal
+from PyQt5.QtGui import QPainter, QPaintEvent, QResizeEvent
+from PyQt5.QtWidgets import QWidget
 
 from gui import theme
 from gui.models.tick_model import KEY_ROLE, TickModel
 from gui.models.tick_row import TickRow
 from gui.widgets.price_delegate import FADE_SECONDS, PriceDelegate
+from gui.widgets.row_list import RowList
 
 FADE_MS = 66
-REST_SECONDS = 3.0
 
 
-class PriceView(QListView):
-    """Rows of prices. `opened(key)` on a double click or Enter, `chosen(key)` when a row is selected."""
+class PriceView(RowList):
+    """Rows of prices."""
 
-    opened = pyqtSignal(str)
-    chosen = pyqtSignal(str)
+    key_role = KEY_ROLE
     laid_out = pyqtSignal()
     """The rows have another arrangement, because the list's width changed."""
 
     def __init__(self, model: TickModel, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._rows = model
+        super().__init__(model, parent)
         self.delegate = PriceDelegate(model, self)
         self.flash = True
-        self.empty_text = ""
-        self._hovered = -1
         self._faded = 0.0
-        self._mouse_moved = -REST_SECONDS
-        self._kept_key = ""
-        self.setModel(model)
         self.setItemDelegate(self.delegate)
-        self.setUniformItemSizes(True)
-        self.setSelectionMode(QAbstractItemView.SingleSelection)
-        self.setEditTriggers(QAbstractItemView.NoEditTriggers)
-        self.setVerticalScrollMode(QAbstractItemView.ScrollPerPixel)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarAlwaysOff)
-        self.setFrameShape(QListView.NoFrame)
-        self.setMouseTracking(True)
-        self.viewport().setAttribute(Qt.WA_OpaquePaintEvent)
-        self.doubleClicked.connect(self._open)
-        model.modelAboutToBeReset.connect(self._keep_current)
-        model.modelReset.connect(self._restore_current)
 
     # Repainting
 
-    def row_rect(self, number: int) -> QRect:
-        """Where row `number` stands in the viewport."""
-        height = self.delegate.layout.height
-        return QRect(0, number * height - self.verticalOffset(), self.viewport().width(), height)
-
-    def visible_rows(self) -> range:
-        """The numbers of the rows that can be seen, wholly or in part."""
-        height = self.delegate.layout.height
-        offset = self.verticalOffset()
-        last = (offset + self.viewport().height() - 1) // height
-        return range(offset // height, min(last + 1, self._rows.rowCount()))
+    @property
+    def row_height(self) -> int:
+        """See `RowList`."""
+        return self.delegate.layout.height
 
     def refresh(self) -> bool:
         """Have the visible rows that changed painted; True if a flash goes on and wants another frame."""
@@ -100,10 +74,6 @@ class PriceView(QListView):
             if self.delegate.state_changed(row):
                 self._renew(row, number, time.monotonic())
 
-    def dataChanged(self, first: QModelIndex, last: QModelIndex, roles: Iterable[int] = ()) -> None:
-        """See Qt. All rows are equally high, so none has to be arranged anew, as `QListView` would."""
-        self.viewport().update()
-
     def forget_flashes(self) -> None:
         """Take all prices as seen, after they went on unseen."""
         for number in range(self._rows.rowCount()):
@@ -115,10 +85,10 @@ class PriceView(QListView):
         painter = QPainter(self.viewport())
         painter.fillRect(event.rect(), theme.colors().ground)
         if self._rows.rowCount() == 0:
-            self._paint_empty(painter)
+            self.paint_empty(painter)
             return
         region = event.region()
-        current = self.currentIndex().row() if self.selectionModel().hasSelection() else -1
+        current = self.current_row()
         now = time.monotonic()
         delegate, rows = self.delegate, self._rows
         delegate.start_frame()
@@ -129,12 +99,6 @@ class PriceView(QListView):
                 age = max(1e-6, now - row.flash_from) if row.flash_from else 0.0
                 delegate.paint_row(painter, rect, row, age, number == current, number == self._hovered)
 
-    def _paint_empty(self, painter: QPainter) -> None:
-        painter.setPen(theme.colors().secondary)
-        painter.setFont(QFont(theme.ui_font()))
-        room = self.viewport().rect().adjusted(16, 16, -16, -16)
-        painter.drawText(room, int(Qt.AlignCenter | Qt.TextWordWrap), self.empty_text)
-
     def resizeEvent(self, event: QResizeEvent) -> None:
         """See Qt."""
         super().resizeEvent(event)
@@ -143,55 +107,3 @@ class PriceView(QListView):
         if self.delegate.layout_for(event.size().width()):
             self.scheduleDelayedItemsLayout()
         self.laid_out.emit()
-
-    # Mouse and keys
-
-    @property
-    def busy(self) -> bool:
-        """Whether the mouse is at work in the list, so that rows must not change places under it."""
-        return self.underMouse() and time.monotonic() - self._mouse_moved < REST_SECONDS
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """See Qt."""
-        self._mouse_moved = time.monotonic()
-        self._hover((event.y() + self.verticalOffset()) // self.delegate.layout.height)
-        super().mouseMoveEvent(event)
-
-    def leaveEvent(self, event: QEvent) -> None:
-        """See Qt."""
-        self._hover(-1)
-        super().leaveEvent(event)
-
-    def _hover(self, number: int) -> None:
-        if number != self._hovered:
-            self.viewport().update(self.row_rect(self._hovered))
-            self._hovered = number
-            self.viewport().update(self.row_rect(number))
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """See Qt."""
-        if event.key() in (Qt.Key_Return, Qt.Key_Enter) and self.currentIndex().isValid():
-            self._open(self.currentIndex())
-            event.accept()
-            return
-        super().keyPressEvent(event)
-
-    def selectionChanged(self, selected: QItemSelection, deselected: QItemSelection) -> None:
-        """See Qt."""
-        super().selectionChanged(selected, deselected)
-        indexes = selected.indexes()
-        if indexes and not self._kept_key:
-            self.chosen.emit(indexes[0].data(KEY_ROLE))
-
-    def _open(self, index: QModelIndex) -> None:
-        self.opened.emit(index.data(KEY_ROLE))
-
-    def _keep_current(self) -> None:
-        index = self.currentIndex()
-        self._kept_key = index.data(KEY_ROLE) if index.isValid() else ""
-
-    def _restore_current(self) -> None:
-        index = self._rows.index_of(self._kept_key)
-        if index.isValid():
-            self.setCurrentIndex(index)
-        self._kept_key = ""

@@ -33,7 +33,6 @@ class SignalsPanel(QWidget):
         self._waiting: list[Signal] = []
         self._gather = QTimer(self)
         self._gather.setSingleShot(True)
-        self._gather.setInterval(GATHER_MS)
         self._gather.timeout.connect(self.flush)
         self._make_filters()
         self._lay_out()
@@ -78,12 +77,14 @@ class SignalsPanel(QWidget):
         self._refresh_state()
 
     def add_signals(self, signals: Sequence[Signal]) -> None:
-        """Add signals, oldest first; cheap in a burst, also one by one."""
+        """Add signals, oldest first. The first is shown at once, the rest of a storm in one go: a change of
+        the table costs as much as many lines, and sorting 5000 of them for each signal would stutter."""
         self._waiting.extend(signals)
+        if self._gather.isActive():
+            return
         if self.model.in_given_order:
             self.flush()
-        elif not self._gather.isActive():  # sorting 5000 lines for each of 200 signals would stutter
-            self._gather.start()
+        self._gather.start(0 if self.model.in_given_order else GATHER_MS)
 
     def flush(self) -> None:
         """Show the signals that were gathered."""

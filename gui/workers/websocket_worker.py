@@ -67,6 +67,8 @@ log = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 500
 JOIN_MS = 2500
+ALIVE_EVERY = 0.5
+"""Seconds at least between two signs of life."""
 LAST_WORD = 0.25
 """Seconds at most for which the end waits, so that the latest prices come out and not too soon either."""
 FORWARDED = (
@@ -113,6 +115,8 @@ class WebSocketWorker(QThread):
 
     frame_waiting = pyqtSignal()
     """The mailbox stopped being empty: `take_frame` soon."""
+    alive = pyqtSignal()
+    """The engine's thread works: twice a second or as often as it wakes, with or without prices."""
     core_event = pyqtSignal(object)
     """One of `FORWARDED`."""
 
@@ -148,6 +152,7 @@ class WebSocketWorker(QThread):
             self._config.real_time.update_interval_ms / 1000, self._clock.monotonic, self.price_updated.emit
         )
         self._connected: bool | None = None
+        self._next_alive = 0.0
         self._wants_prices = self._wants_ticks = self._wants_bots = False
         self._subscribe()
 
@@ -250,6 +255,13 @@ class WebSocketWorker(QThread):
                 messages = []
                 self._mailbox.announce()
             self._throttle.flush()
+            self._tell_alive()
+
+    def _tell_alive(self) -> None:
+        now = self._clock.monotonic()
+        if now >= self._next_alive:
+            self._next_alive = now + ALIVE_EVERY
+            self.alive.emit()
 
     def _receive_tick(self) -> tuple[list[Any], list[Quote]]:
         """Wait for what the feed and the window have sent."""

@@ -1,0 +1,246 @@
+"""What the bots' trades came to: a table with filters, per day, the figures, and the equity's course."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+from PyQt5.QtCore import QEvent, Qt, pyqtSignal
+from PyQt5.QtGui import QShowEvent
+from PyQt5.QtWidgets import QComboBox, QLineEdit, QSplitter, QVBoxLayout, QWidget
+
+from core.bots.model import BotTrade
+from core.bots.statistics import BotStatistics, by_day, summarise
+from core.config import BotConfig
+from core.errors import SwingHunterError
+from core.i18n import format_number, format_percent, tr
+from gui.icons import icon
+from gui.models.bot_trades_model import BotDaysModel, BotTradesModel, TradeFilter, currency_of_trade
+from gui.models.cells import tint_of
+from gui.widgets.empty_state import EmptyState, TableOrEmpty
+from gui.widgets.equity_curve import EquityCurve
+from gui.widgets.panel_tools import ActionBar, PanelAction, TotalsBar, ask_save_name, fill_combo, tell
+from gui.widgets.table_tools import TableView
+
+DAY = 86_400.0
+PERIODS = ("all", "today", "week", "month")
+_PERIOD_DAYS = {"today": 1.0, "week": 7.0, "month": 30.0}
+OUTCOMES = (0, 1, -1)
+SEARCH_WIDTH = 130
+MOST = 20_000
+"""Trades kept at the most; older ones stay in the database."""
+
+
+class BotTradesPanel(QWidget):
+    """The bots' finished trades. `history_wanted` when they are looked at for the first time."""
+
+    history_wanted = pyqtSignal()
+
+    def __init__(self, parent: QWidget | None = None, *, now: Callable[[], float] = time.time) -> None:
+        super().__init__(parent)
+        self._now = now
+        self._trades: list[BotTrade] = []
+        self._ids: set[str] = set()
+        self._configs: tuple[BotConfig, ...] = ()
+        self._asked = False
+        self.model = BotTradesModel(self, now=now)
+        self.table = TableView(self.model, "bot_trades")
+        self.days = BotDaysModel(self)
+        self.days_table = TableView(self.days, "bot_days")
+        self.curve = EquityCurve(self)
+        self.totals = TotalsBar(self)
+        self._make_filters()
+        self._lay_out()
+        self.retranslate()
+        self._refresh()
+
+    def _make_filters(self) -> None:
+        self.bot, self.period, self.outcome = QComboBox(self), QComboBox(self), QComboBox(self)
+        self.search = QLineEdit(self)
+        self.search.setClearButtonEnabled(True)
+        self.search.setMaximumWidth(SEARCH_WIDTH)
+        self.search.addAction(icon("search", "secondary"), QLineEdit.LeadingPosition)
+        self.search.textChanged.connect(self._refresh)
+        for combo in (self.bot, self.period, self.outcome):
+            combo.currentIndexChanged.connect(self._refresh)
+
+    def _lay_out(self) -> None:
+        self.export_action = PanelAction(self, "export", "positions.export", self.export)
+        bar = ActionBar((self.export_action,), self)
+        for place, widget in enumerate((self.search, self.bot, self.period, self.outcome)):
+            bar.row.insertWidget(place, widget)
+        self.empty = EmptyState("history", "bot_trades.empty_title", "bot_trades.empty_text")
+        self.empty.pressed.connect(self.clear_filter)
+        side = QWidget(self)
+        right = QVBoxLayout(side)
+        right.setContentsMargins(0, 0, 0, 0)
+        right.addWidget(self.curve, 1)
+        right.addWidget(self.days_table, 1)
+        split = QSplitter(Qt.Horizontal, self)
+        split.addWidget(self.table)
+        split.addWidget(side)
+        split.setStretchFactor(0, 3)
+        split.setStretchFactor(1, 2)
+        split.setChildrenCollapsible(True)
+        self._stack = TableOrEmpty(split, self.empty, self)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(bar)
+        column.addWidget(self._stack, 1)
+        column.addWidget(self.totals)
+        self.setFocusProxy(self.table)
+
+    # What the window tells
+
+    def set_bots(self, configs: Sequence[BotConfig]) -> None:
+        """The bots there are; their trades stay when they go."""
+        self._configs = tuple(configs)
+        self.model.set_names({each.id: each.name for each in configs})
+        self._fill_bots()
+        self._refresh()
+
+    def set_trades(self, trades: Sequence[BotTrade]) -> None:
+        """Show these trades and no others."""
+        self._trades = list(trades)[:MOST]
+        self._ids = {trade.trade_id for trade in self._trades}
+        self._fill_bots()
+        self._refresh()
+
+    def add_trade(self, trade: BotTrade) -> None:
+        """One more; one that is there already is not counted twice."""
+        if trade.trade_id not in self._ids:
+            self._ids.add(trade.trade_id)
+            self._trades.insert(0, trade)
+            del self._trades[MOST:]
+            self._fill_bots()
+            self._refresh()
+
+    # What the user wants
+
+    def clear_filter(self) -> None:
+        """Show all trades."""
+        self.search.clear()
+        for combo in (self.bot, self.period, self.outcome):
+            combo.setCurrentIndex(0)
+
+    def wanted(self) -> TradeFilter:
+        """What the filters ask for."""
+        days = _PERIOD_DAYS.get(PERIODS[max(0, self.period.currentIndex())])
+        return TradeFilter(
+            bot_id=self.bot.currentData() or "", text=self.search.text().strip(),
+            since=0.0 if days is None else self._now() - days * DAY,
+            outcome=OUTCOMES[max(0, self.outcome.currentIndex())],
+        )  # fmt: skip
+
+    def export(self) -> None:
+        """Write the shown trades to a CSV file that the user chooses."""
+        from core.csv_io import write_bot_trades
+
+        path = ask_save_name(self, "bot-trades.csv")
+        if path is None:
+            return
+        try:
+            write_bot_trades(path, self.model.rows(), self.model.names)
+        except (SwingHunterError, OSError) as error:
+            tell(self, tr("positions.export_failed", error=error), level="warning")
+        else:
+            tell(self, tr("positions.export_done", count=self.model.rowCount(), name=path.name))
+
+    # Inside
+
+    def _refresh(self) -> None:
+        if not self.isVisible():
+            return
+        wanted = self.wanted()
+        shown = [trade for trade in self._trades if wanted.accepts(trade)]
+        self.model.set_trades(shown)
+        currencies = {trade.bot_id: currency_of_trade(trade) for trade in self._trades}
+        self.days.set_days(by_day(shown), self.model.names, currencies)
+        self.export_action.setEnabled(bool(shown))
+        filtered = bool(self._trades) and not shown
+        keys = (
+            ("filtered_title", "filtered_text", "filtered_button")
+            if filtered
+            else ("empty_title", "empty_text")
+        )
+        self.empty.set_keys(*(f"bot_trades.{key}" for key in keys))
+        self._stack.show_table(bool(shown))
+        self._sum_up(shown)
+
+    def _sum_up(self, shown: Sequence[BotTrade]) -> None:
+        """The figures, a line per currency; the curve is of the currency with the most trades."""
+        groups: dict[str, list[BotTrade]] = {}
+        for trade in shown:
+            groups.setdefault(currency_of_trade(trade), []).append(trade)
+        found = {currency: summarise(trades, self._start_cash(trades)) for currency, trades in groups.items()}
+        self.totals.set_lines([_figures(currency, each) for currency, each in sorted(found.items())])
+        main = max(found, key=lambda currency: found[currency].trades, default="")
+        self.curve.set_curve(found[main].curve if main else (), main)
+
+    def _start_cash(self, trades: Sequence[BotTrade]) -> Decimal:
+        """With how much the bots of `trades` began; those that are gone are taken for nothing."""
+        ids = {trade.bot_id for trade in trades}
+        return sum((Decimal(repr(each.cash)) for each in self._configs if each.id in ids), Decimal(0))
+
+    def _fill_bots(self) -> None:
+        known = dict(self.model.names)
+        for trade in self._trades:
+            known.setdefault(trade.bot_id, trade.bot_id)
+        items = sorted(known.items(), key=lambda item: item[1].casefold())
+        texts = [tr("bot_trades.all_bots"), *(name for _, name in items)]
+        if [self.bot.itemText(n) for n in range(self.bot.count())] == texts:
+            return
+        chosen = self.bot.currentData()
+        blocked = self.bot.blockSignals(True)
+        self.bot.clear()
+        for text, data in zip(texts, ["", *(bot_id for bot_id, _ in items)], strict=True):
+            self.bot.addItem(text, data)
+        self.bot.setCurrentIndex(max(0, self.bot.findData(chosen)))
+        self.bot.blockSignals(blocked)
+
+    def retranslate(self) -> None:
+        """Speak the language in use."""
+        self.table.setAccessibleName(tr("bot_trades.table_name"))
+        self.days_table.setAccessibleName(tr("bot_trades.days_name"))
+        self.totals.setAccessibleName(tr("positions.totals_name"))
+        self.search.setPlaceholderText(tr("positions.symbol"))
+        self.search.setAccessibleName(tr("positions.symbol"))
+        self.bot.setAccessibleName(tr("bot_trades.bot"))
+        fill_combo(self.period, "bot_trades.period", [f"period_{name}" for name in PERIODS])
+        fill_combo(self.outcome, "bot_trades.outcome", ["outcome_all", "outcome_won", "outcome_lost"])
+        self._fill_bots()
+        self._refresh()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Follow the language."""
+        super().changeEvent(event)
+        if event.type() == QEvent.LanguageChange:
+            self.retranslate()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Ask for the past when somebody looks."""
+        super().showEvent(event)
+        if not self._asked:
+            self._asked = True
+            self.history_wanted.emit()
+        self._refresh()
+
+
+def _figures(currency: str, found: BotStatistics) -> list[tuple[str, str, str, str]]:
+    def money(value: float) -> str:
+        return f"{format_number(value, sign=True)}\N{NO-BREAK SPACE}{currency}"
+
+    rate = "–" if found.win_rate is None else format_percent(found.win_rate * 100, 0, sign=False)
+    factor = "–" if found.profit_factor is None else format_number(found.profit_factor, 2)
+    fall = f"{money(-found.max_drawdown)} ({format_percent(-found.max_drawdown_pct)})"
+    fees = f"{format_number(found.fees)}\N{NO-BREAK SPACE}{currency}"
+    return [
+        (tr("bot_trades.net"), money(found.net_pnl), tint_of(found.net_pnl), ""),
+        (tr("bot_trades.trades"), str(found.trades), "text", ""),
+        (tr("bot_trades.win_rate"), rate, "text", ""),
+        (tr("bot_trades.factor"), factor, "text", ""),
+        (tr("bot_trades.drawdown"), fall if found.max_drawdown else "–", "text", ""),
+        (tr("bot_trades.fees"), fees, "text", ""),
+    ]

@@ -1,9 +1,9 @@
 """The status server under load: a real one in a process of its own, told by lines on standard input what to do.
 
 Commands, each answered by one line of JSON: `memory`, `publish RATE SECONDS BOTS` (the first BOTS bots change
-in turn, RATE changes a second in all), `states` (each bot's version), `known` (how many bots the server knows),
-`cpu` (seconds used, and when) and `quit`. A Redis URL as the second argument makes it a server that only passes
-on what engines tell there.
+in turn, RATE changes a second in all), `states` (each bot's version), `known` (how many bots the server
+knows), `cpu` (seconds used, and when) and `quit`. With a Redis URL as the second argument it only passes on
+what engines tell there.
 """
 
 from __future__ import annotations

@@ -88,9 +88,9 @@ def test_an_engines_bots_are_seen_and_commanded_through_redis(
     data_dir: Path,
     stack: ExitStack,
 ) -> None:
+    screen, name = _listen(redis_server, stack), engine_id_of(data_dir)
     engine = Running(_config(redis_server), data_dir)
     stack.callback(engine.close)
-    screen, name = _listen(redis_server, stack), engine_id_of(data_dir)
     screen.wait(lambda: screen.version("b1", name) == 1)
     sender = CommandSender(redis_server.url, timings=QUICK)
     command = BotCommand(id="c1", owner="ayse", bot_id="b1", action="start")
@@ -105,9 +105,9 @@ def test_an_engine_follows_a_change_of_the_redis_url(
     stack: ExitStack,
 ) -> None:
     config = _config(redis_server)
+    screen, name = _listen(redis_server, stack), engine_id_of(data_dir)
     engine = Running(replace(config, server=ServerConfig()), data_dir)
     stack.callback(engine.close)
-    screen, name = _listen(redis_server, stack), engine_id_of(data_dir)
     engine.loop.post(ApplyConfig(config=config))
     screen.wait(lambda: screen.version("b1", name) == 1 and screen.beats(name) > 0)
     engine.loop.post(ApplyConfig(config=replace(config, server=ServerConfig())))

@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
@@ -383,20 +384,22 @@ def test_changes_to_a_file_that_stays_go_elsewhere(tmp_path: Path) -> None:
     threshold=st.floats(0.01, 100, allow_nan=False),
     theme=st.sampled_from(("system", "dark", "light")),
     server=st.builds(
-        ServerConfig, enabled=st.booleans(), port=st.integers(1, 65_535),
-        allowed_hosts=st.lists(st.text(st.characters(codec="utf-8")), max_size=3).map(tuple),
+        ServerConfig, port=st.integers(1, 65535), tls_key=st.sampled_from(("", "a key.pem", "ş\\ö"))
     ),
+    params=st.dictionaries(st.sampled_from(("min_confidence", "max_gap_sec")), st.floats(0.0, 1.0)),
 )
 def test_what_is_saved_is_what_is_read(
     tmp_path_factory: pytest.TempPathFactory,
     symbols: tuple[str, ...],
     threshold: float,
-    theme: str,
+    theme: Literal["system", "dark", "light"],
     server: ServerConfig,
+    params: dict[str, object],
 ) -> None:
     path = tmp_path_factory.mktemp("c") / "c.json"
     live = msgspec.structs.replace(Config().real_time, signal_threshold_pct=threshold)
-    config = Config(symbols=symbols, real_time=live, theme=theme, server=server)
+    bot = BotConfig(id="b", name="b", symbols=("ASELS",), params=params)
+    config = Config(symbols=symbols, real_time=live, theme=theme, server=server, bots=(bot,))
     save_config(path, config)
     assert load_config(path) == config
     save_config(path, Config())

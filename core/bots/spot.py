@@ -10,6 +10,9 @@ from core.bots.risk import enforced_stop
 from core.bots.series import BarSeries
 from core.model import Freshness, Signal
 
+FUTURE = 60.0
+"""Seconds by which a price may be ahead of the next one's arrival, as clocks differ a little."""
+
 
 class Spot:
     """One instrument of one bot. Prices between `low` and `high` touch no level of its position."""
@@ -64,7 +67,8 @@ class Spot:
     def seen(self, price: float, effective: float, received: float) -> bool:
         """Whether this very price, or one after it, was taken in before."""
         if effective != self.effective:
-            return effective < self.effective
+            # What was seen of the future was seen by a wrong clock, which must blind nobody for long.
+            return effective < self.effective <= received + FUTURE
         return price == self.price and received == self.received
 
     def dump(self) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from core.config import Config
 from core.engine.engine import Engine, StoreFactory, replays, works_remotely
 from core.engine.inbox import Inbox
 from core.engine.ledger import Ledger
+from core.engine.unguarded import Unguarded
 from core.errors import InputError, SwingHunterError, UserError, WorldError
 from core.events import EventBus
 from core.feed.budget import PROCESS_BUDGETS, BudgetRegistry
@@ -108,6 +109,7 @@ class EngineLoop:
         self._live: LiveFeed | None = None
         self._replay = ReplayFeed(self.inbox, self._engine_clock, recordings, open_store)
         self._ledger: Ledger | None = None
+        self._unguarded = Unguarded(self._clock)
         self._bugs: set[object] = set()
         self.alive_at = float("-inf")
         """When the loop last did something (`clock.monotonic`): at least every second while it lives. Any
@@ -201,6 +203,7 @@ class EngineLoop:
                 self._take(quote)
         self._guarded(lambda _: engine.end_batch(), None)
         feed.tick()
+        self._unguarded.look(engine, running=feed.running)
         self.alive_at = self._clock.monotonic()
 
     def _take(self, quote: Quote) -> None:
@@ -261,7 +264,8 @@ class EngineLoop:
             self.bus.publish(message)
             if message.state == "stopped":
                 self.engine.expire_prices()
-                self._tell_unguarded()
+                if not self.stopping:
+                    self._unguarded.tell(self.engine)
         elif isinstance(message, DailyCloses):
             self._record(message)
             self.engine.on_daily(message)
@@ -312,12 +316,6 @@ class EngineLoop:
         """Ask first for what is held and for what is on the screen."""
         assert self._live is not None
         self._live.prefer(self._on_screen.union(self.engine.preferred))
-
-    def _tell_unguarded(self) -> None:
-        """The feed rests: no stop of a bot can be looked after."""
-        count = len(self.engine.bots.held())
-        if count and not self.stopping:
-            self.bus.publish(Notice("warning", "bots.no_feed", {"count": count}))
 
     def _execute(self, command: Command) -> None:
         assert self._feed is not None

@@ -11,9 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.bots.desk import BotDesk
 from core.bots.elsewhere import AnswerLater, BotsMoved
-from core.bots.surroundings import Surroundings
 from core.clock import Clock
 from core.commands import (
     ApplyConfig,
@@ -49,6 +47,7 @@ from core.sources.push_base import PushSource
 from core.sources.registry import auto_order, create_source, push_order
 
 if TYPE_CHECKING:
+    from core.bots.surroundings import Surroundings
     from core.cluster.engine_side import EngineSide
     from core.cluster.remote_desk import RemoteDesk
     from core.replay.recorder import Recorder
@@ -298,6 +297,8 @@ class EngineLoop:
 
     def _on_moved(self, moved: BotsMoved) -> None:
         """Bots that run in workers have made steps."""
+        from core.bots.desk import BotDesk
+
         bots = self.engine.bots
         if not isinstance(bots, BotDesk):
             before = bots.keys()

@@ -35,6 +35,8 @@ def run_serve(options: Options) -> int:
     """
     session = prepare_session(options.config_path, options.data_dir, demo=options.demo)
     config = server_config(session.config.server, options)
+    whole = msgspec.structs.replace(session.config, server=config)
+    session = msgspec.structs.replace(session, config=whole)
     session = msgspec.structs.replace(session, config=msgspec.structs.replace(session.config, server=config))
     if not options.serve.engine and not config.redis_url:
         raise UserError(tr("server.relay_needs_redis"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from decimal import Decimal
@@ -15,17 +17,18 @@ from core.bots.desk import BotDesk
 from core.bots.elsewhere import AnswerLater
 from core.bots.model import BotStatus
 from core.clock import FakeClock
-from core.cluster.dispatcher import Dispatcher
+from core.cluster.dispatcher import Dispatcher, Home, Postbox, encode_home
 from core.cluster.link import Names, connect
 from core.cluster.locks import BotLock
 from core.cluster.remote_desk import RemoteDesk
 from core.cluster.runner import BotRunner
 from core.commands import RequestBotHistory, RunBotCycle, StartBot, StopBot
-from core.config import BotConfig, Config, RealTimeConfig
+from core.config import BotConfig, ChannelsConfig, Config, RealTimeConfig, TelegramConfig
 from core.engine.engine import Engine
 from core.errors import InputError, StaleBotError, StorageError
 from core.events import EventBus
 from core.model import Instrument, Quote
+from core.notifications.routes import Routes
 from core.storage import open_store
 from core.storage.base import Store
 from core.storage.memory_store import MemoryStore
@@ -98,7 +101,7 @@ class Plant:
         self.stack.callback(self.client.close)
         self.dispatcher = Dispatcher(server.url, "e1", lambda bot_id, limit: None, timings=QUICK)
         for bot in BOTS:
-            self.client.hset(self.names.homes, bot.id, "1.0 e1")
+            self.client.hset(self.names.homes, bot.id, encode_home(Home("e1")))
         self.rig = Rig(
             REMOTE, self.open_store, lambda config, around: RemoteDesk(config, around, self.dispatcher)
         )
@@ -328,3 +331,24 @@ def test_a_cycle_that_took_too_long_stops_the_bot_and_says_so(plant: Plant) -> N
     assert record is not None
     assert (record.state.status, record.state.last_error) == (BotStatus.ERROR, "Too long.")
     assert record.cash == Decimal(100_000)
+
+
+def test_alerts_are_accepted_for_the_engine_that_delivers_them(plant: Plant) -> None:
+    postbox = Postbox("the engine", ("telegram",))
+    plant.client.hset(plant.names.homes, "b1", encode_home(Home("e1", 1.0, postbox)))
+    channels = ChannelsConfig(telegram=True)
+    live = RealTimeConfig(
+        notification_channels=channels, telegram=TelegramConfig(enabled=True, bot_token="t", chat_id="1")
+    )
+    worker = plant.worker(
+        route=lambda box: Routes(Config(real_time=live), box.channels, holder=box.holder).lines
+    )
+    for instrument, price in walk(60):
+        plant.rig.price(instrument, price)
+    worker.run("b1")
+    assert plant.ledger.bot_fills("b1")
+    with contextlib.closing(sqlite3.connect(plant.folder / "swing_hunter.db")) as connection:
+        lines = connection.execute("SELECT message_id, channel, held_by FROM outbox").fetchall()
+    assert lines
+    assert {line[1:] for line in lines} == {("telegram", "the engine")}
+    assert all(line[0].startswith("b1-a") for line in lines)

@@ -142,8 +142,8 @@ def test_telegram_needs_a_chat_and_both_switches_move_together(dialog):
 
 
 def test_what_has_no_field_is_kept(qtbot):
-    bot = BotConfig(id="x", name="x", symbols=("ASELS",))
-    config = Config(bots=(bot,), server=ServerConfig(enabled=True), bot_executor="celery")
+    bots = (BotConfig(id="x", name="x", symbols=("ASELS",)),)
+    config = Config(bots=bots, server=ServerConfig(enabled=True), bot_executor="local")
     dialog = make(qtbot, config)
     editor(dialog, "theme").set_value("light")
     dialog.accept()

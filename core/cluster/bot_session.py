@@ -15,9 +15,10 @@ import msgspec
 from msgspec.structs import replace
 
 from core.bots.bot import Bot
-from core.bots.desk import BotDesk, Surroundings
+from core.bots.desk import BotDesk
 from core.bots.model import BotChange, BotRecord, BotState
 from core.bots.setting import Blind
+from core.bots.surroundings import Surroundings
 from core.clock import SystemClock
 from core.cluster.entries import CLOCK, Aged, Disputed, Looked, Priced, Told, Volatile, topic_of
 from core.cluster.tape import Item
@@ -87,7 +88,7 @@ class _Bars:
         """See `BarKeeper.known`."""
         return self.of.get((key, seconds), ())[-count:]
 
-    def request(self, key: str, seconds: int) -> None:
+    def request(self, key: str, seconds: int, *, patient: bool = True) -> None:
         """See `BarKeeper.request`: the engine asks by itself."""
 
 

@@ -10,7 +10,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
+
+import msgspec
 
 from core.cluster.entries import Entry, topic_of
 from core.cluster.link import Names, Pauses, Timings, connect, end_thread, faults
@@ -35,13 +37,33 @@ LONGEST_WAIT = 10.0
 Send = Callable[[str, float], None]
 
 
+class Postbox(NamedTuple):
+    """Who delivers the bots' alerts, and by which channels; see `core.notifications.routes.Routes`."""
+
+    holder: str = ""
+    channels: tuple[str, ...] = ()
+
+
+class Home(NamedTuple):
+    """What a worker must know of a bot before it has read it: its engine, its strategy's time limit in
+    seconds, and who delivers its alerts."""
+
+    engine: str = ""
+    time_limit: float = 1.0
+    postbox: Postbox = Postbox()
+
+
+encode_home = msgspec.json.Encoder().encode
+decode_home = msgspec.json.Decoder(Home).decode
+
+
 class Dispatcher:
     """A thread that owns the way from one engine to its workers. Methods may be called from any thread."""
 
     def __init__(
         self, url: str, engine_id: str, send: Send, *, timings: Timings | None = None,
         on_serving: Callable[[bool], None] = lambda serving: None,
-        lock_for: Callable[[float], float] = lock_seconds,
+        lock_for: Callable[[float], float] = lock_seconds, postbox: Postbox | None = None,
     ) -> None:  # fmt: skip
         """`send(bot_id, time_limit_sec)` puts a cycle into the queue. `on_serving` is told, from the thread,
         whether anybody works for the bots."""
@@ -52,6 +74,7 @@ class Dispatcher:
         self._names = Names.of(url)
         self._on_serving = on_serving
         self._lock_for = lock_for
+        self._postbox = postbox or Postbox()
         self.tape = TapeWriter(self._names, engine_id)
         self._changed = threading.Condition()
         self._limits: dict[str, float] = {}
@@ -179,7 +202,9 @@ class Dispatcher:
         marked = mark_queued(client, self._names, [(bot_id, QUEUED_SECONDS) for bot_id, _ in wanted])
         if not marked:
             return
-        homes = {bot_id: f"{limits[bot_id]} {self._engine_id}" for bot_id in marked}
+        homes = {
+            bot_id: encode_home(Home(self._engine_id, limits[bot_id], self._postbox)) for bot_id in marked
+        }
         client.hset(self._names.homes, mapping=homes)
         for place, bot_id in enumerate(marked):
             with self._changed:

@@ -14,11 +14,11 @@ from msgspec.structs import replace
 
 from core.bots.base_bot import ATR_SECONDS
 from core.bots.cycles import shape_of
-from core.bots.desk import Surroundings
 from core.bots.elsewhere import AnswerLater, BotsMoved
 from core.bots.model import BotState
 from core.bots.risk import ATR_PERIOD
 from core.bots.run_marker import RunMarker
+from core.bots.surroundings import Surroundings
 from core.cluster.dispatcher import Dispatcher
 from core.cluster.entries import CLOCK, Aged, Disputed, Entry, Looked, Priced, Told, Volatile
 from core.commands import (
@@ -92,7 +92,9 @@ class RemoteDesk:
         self._write(key, Volatile(key, volatility_pct))
 
     def ask_for_history(self) -> None:
-        """See `BotDesk`: bars of the past go to the workers with the first price, asked for then."""
+        """See `BotDesk.ask_for_history`."""
+        for config in self._configs.values():
+            self._bars(config, (), ask=True)
 
     def on_history(self, key: str) -> None:
         """See `BotDesk.on_history`."""
@@ -139,6 +141,8 @@ class RemoteDesk:
             if known is None or self._keys_of(known) != self._keys_of(state) or self._left(state):
                 self._index()
                 self.publish_all()
+        for alert in moved.alerts:
+            self._bus.publish(alert)
 
     # --- state --------------------------------------------------------------------------------------
 
@@ -320,7 +324,7 @@ class RemoteDesk:
                 log.warning("the bars of %s cannot be read: %s", key, error)
                 continue
             if ask and len(known[key]) < most:
-                self._around.bars.request(key, seconds)
+                self._around.bars.request(key, seconds, patient=False)
         return seconds, known
 
     def _rules(self, config: BotConfig | None) -> dict[str, list[Any] | None]:

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.bots.desk import BotDesk, Surroundings
+from core.bots.desk import BotDesk
 from core.bots.elsewhere import AnswerLater, BotsMoved
+from core.bots.surroundings import Surroundings
 from core.clock import Clock
 from core.commands import (
     ApplyConfig,
@@ -419,10 +420,15 @@ class EngineLoop:
         if known is not None and (known.url, known.remote) == (url, remote):
             return
         self._leave_cluster()
+        from core.cluster.dispatcher import Postbox
         from core.cluster.engine_link import engine_id_of
         from core.cluster.engine_side import EngineSide
 
-        self._cluster = EngineSide(url, engine_id_of(self._data_dir), self.bus, self.inbox.put, remote=remote)
+        routes = self._routes
+        self._cluster = EngineSide(
+            url, engine_id_of(self._data_dir), self.bus, self.inbox.put, remote=remote,
+            postbox=None if routes is None else Postbox(routes.holder, routes.channels),
+        )  # fmt: skip
         self._cluster.open()
 
     def _remote_desk(self, config: Config, around: Surroundings) -> RemoteDesk:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 _UPDATE = re.compile(
     rb'event: update\nid: [^\n]*\ndata: [^\n]*?"version":(\d+)[^\n]*?"realised_pnl":([\d.]+)'
 )
+_SNAPSHOT = re.compile(rb'event: snapshot\n.*?"version":(\d+)', re.DOTALL)
 _AT_ONCE = 100
-_BACKLOG = 200
 
 
 class Client:
@@ -57,6 +57,10 @@ class Crowd:
         self.run(lambda: not self._waiting, 60.0)
         return joined
 
+    def deaf(self, path: str, token: str) -> socket.socket:
+        """A client that asks for a stream and never reads."""
+        return _connect(self._port, path, token, buffer=4096)
+
     def run(self, until: Callable[[], bool], seconds: float) -> None:
         """Read what comes until the condition holds, `seconds` at most."""
         deadline = time.monotonic() + seconds
@@ -97,6 +101,8 @@ class Crowd:
             client.tail = b""
         if not client.snapshot_at and b"event: snapshot" in data[:end]:
             client.snapshot_at = now
+            found = _SNAPSHOT.search(data)
+            client.version = int(found[1]) if found else 0
             self._waiting -= 1
         if b"event: update" in data[:end]:
             for version, moment in _UPDATE.findall(data[:end]):
@@ -105,8 +111,12 @@ class Crowd:
                 self.latencies.append(now - float(moment))
 
 
-def _connect(port: int, path: str, token: str) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", port), 30.0)
+def _connect(port: int, path: str, token: str, *, buffer: int = 0) -> socket.socket:
+    connection = socket.socket()
+    if buffer:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    connection.settimeout(30.0)
+    connection.connect(("127.0.0.1", port))
     connection.sendall(
         f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
     )

@@ -1,15 +1,14 @@
-"""The status server under load: a real one in a process of its own, told by lines on standard input what to do.
+"""The status server under load: a real one in a process of its own, told what to do on standard input.
 
-Commands, each answered by one line of JSON: `memory`, `publish RATE SECONDS BOTS` (the first BOTS bots change
-in turn, RATE changes a second in all), `states` (each bot's version), `known` (how many bots the server
-knows), `cpu` (seconds used, and when) and `quit`. With a Redis URL as the second argument it only passes on
-what engines tell there.
+Commands, each answered by one line of JSON: `memory`, `publish RATE SECONDS BOTS SIZE` (the first BOTS
+bots change in turn, RATE changes a second in all, SIZE bytes more each), `states` (each bot's version),
+`known` (how many bots the server knows) and `cpu` (seconds used, and when). With a Redis URL as the second
+argument it only passes on what engines tell there.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import resource
 import sys
 import threading
@@ -35,6 +34,11 @@ def token(user: int) -> str:
     return f"bench-token-of-user-{user:06d}"
 
 
+def bot_id(user: int) -> str:
+    """The id of the user's one bot."""
+    return f"bot-{user:06d}"
+
+
 def allow_files() -> None:
     """Raise the number of open files to what the system allows."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -53,24 +57,25 @@ class Load:
         self.events.publish(BotsLoaded(tuple(self.states), ()))
         return 0
 
-    def publish(self, rate: float, seconds: float, bots: int) -> dict[str, float]:
-        """Change `bots` in turn; how many changes there were."""
+    def publish(self, rate: float, seconds: float, bots: int, size: int) -> dict[str, float]:
+        """Change `bots` in turn, with `size` bytes more each; how many changes there were."""
         begin, count = time.monotonic(), 0
         while (due := begin + count / rate) < begin + seconds:
             time.sleep(max(0.0, due - time.monotonic()))
             index = count % bots
             old = self.states[index]
-            self.states[index] = _state(int(old.owner[1:]), time.monotonic(), old.version + 1)
+            self.states[index] = _state(int(old.owner[1:]), time.monotonic(), old.version + 1, "x" * size)
             self.events.publish(self.states[index])
             count += 1
         return {"published": count}
 
 
-def _state(user: int, now: float, version: int = 1) -> BotState:
+def _state(user: int, now: float, version: int = 1, error: str = "") -> BotState:
     return BotState(
-        bot_id=f"bot-{user:06d}", owner=f"u{user:06d}", name=f"Bot {user}", version=version,
+        bot_id=bot_id(user), owner=f"u{user:06d}", name=f"Bot {user}", version=version,
         status=BotStatus.RUNNING, key="BIST:ASELS", updated_at=time.time(), keys=("BIST:ASELS",),
-        realised_pnl=now, daily_pnl=float(version), equity=100_000.0 + version,
+        last_error=f"{error}{version}" if error else None, realised_pnl=now, daily_pnl=float(version),
+        equity=100_000.0 + version,
     )  # fmt: skip
 
 
@@ -99,7 +104,7 @@ def main() -> None:
     bus = _bus(load, sys.argv[2] if len(sys.argv) > 2 else "")
     app = create_app(hub, Gate(Sessions(b"k" * 32), port, accounts), bus)
     server = StatusServer(app, hub)
-    commands = threading.Thread(target=_obey, args=(load, hub, server), daemon=True)
+    commands = threading.Thread(target=_obey, args=(load, hub), daemon=True)
     commands.start()
     _say({"port": port})
     server.run([listener])
@@ -113,14 +118,15 @@ def _bus(load: Load, redis_url: str) -> StatusBus:
     return RedisBus(redis_url)
 
 
-def _obey(load: Load, hub: Hub, server: StatusServer) -> None:
+def _obey(load: Load, hub: Hub) -> None:
     for line in sys.stdin:
         word, *arguments = line.split()
         if word == "memory":
-            _say({**_memory(), "streams": hub.streams, "files": len(os.listdir("/proc/self/fd"))})
+            _say({**_memory(), "streams": hub.streams})
         elif word == "publish":
             cpu, begin = _cpu(), time.monotonic()
-            done = load.publish(float(arguments[0]), float(arguments[1]), int(arguments[2]))
+            rate, seconds, bots, size = arguments
+            done = load.publish(float(rate), float(seconds), int(bots), int(size))
             _say({**done, "cpu_percent": 100 * (_cpu() - cpu) / (time.monotonic() - begin)})
         elif word == "states":
             _say({state.bot_id: state.version for state in load.states})
@@ -128,8 +134,6 @@ def _obey(load: Load, hub: Hub, server: StatusServer) -> None:
             _say({"bots": sum(len(channel.bots) for channel in list(hub._channels.values()))})
         elif word == "cpu":
             _say({"cpu": _cpu(), "at": time.monotonic()})
-        elif word == "quit":
-            server.end()
 
 
 def _say(answer: dict[str, Any]) -> None:

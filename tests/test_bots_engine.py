@@ -1,4 +1,4 @@
-"""Bots in the running engine: commands through the inbox, prices that are asked for, other worlds, replays."""
+"""Bots in the running engine: commands through the inbox, prices that are asked for, worlds, replays."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_instruments_of_bots_are_priced_first_though_nobody_watches_them(puppet:
     rig.do(SetInstruments(instruments=()), StartFeed())
     assert [each.symbol for each in rig.loop.engine.priced()] == ["ASELS", "THYAO", "GARAN"]
     rig.buy(puppet, on=THYAO)
-    assert [each.symbol for each in rig.loop.engine.priced()][0] == "THYAO"
+    assert rig.loop.engine.priced()[0] == THYAO
     assert rig.loop.engine.preferred == {"BIST:ASELS", "BIST:THYAO", "BIST:GARAN"}
     rig.answering = True
     rig.step_until(lambda: rig.sources and rig.sources[0].fetches)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from core.bars.keeper import BarKeeper
-from core.bots.desk import BotDesk, Surroundings
+from core.bots.desk import BotDesk
+from core.bots.surroundings import Surroundings
 from core.clock import Clock
 from core.commands import InstrumentsChanged
 from core.config import Config

@@ -32,7 +32,6 @@ const list = new List(follower, {
 // --- the session -----------------------------------------------------------------------------------------
 
 async function begin() {
-  label([], "");
   relabel();
   const found = await getSession();
   if (found === "ended") show("login");

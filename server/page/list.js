@@ -2,7 +2,7 @@
 // a second, so changes are gathered and painted once per frame, and what is out of view is not drawn.
 
 import { Card } from "./card.js";
-import { byId, setAttribute, setText } from "./dom.js";
+import { byId, setText } from "./dom.js";
 import { t } from "./words.js";
 
 const RESORT_MS = 2000;
@@ -211,5 +211,4 @@ export function totals(bots) {
 /** Fill a row of tabs or a list of choices with words. */
 export function label(elements, prefix) {
   for (const element of elements) setText(element, t(`${prefix}_${element.dataset.value ?? element.value}`));
-  for (const element of elements) setAttribute(element, "title", null);
 }

@@ -12,13 +12,9 @@ from pathlib import Path
 
 from bench.figures import Figure
 
-<<<<<<< HEAD
 BENCHES = (
-    "engine", "start", "table", "flood", "answer", "chart", "feed", "bars", "bots", "stream", "cluster",
+    "engine", "start", "table", "flood", "answer", "chart", "feed", "bars", "bots", "panel", "stream", "cluster",
 )  # fmt: skip
-=======
-BENCHES = ("engine", "start", "table", "flood", "answer", "chart", "feed", "bars", "bots", "panel", "stream")
->>>>>>> main
 RESULTS = Path("bench-results.json")
 
 

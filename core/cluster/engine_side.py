@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from core.bots.desk import Surroundings
+from core.bots.surroundings import Surroundings
 from core.cluster.dispatcher import Postbox
 from core.cluster.engine_link import EngineLink
 from core.cluster.link import Timings

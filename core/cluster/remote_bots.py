@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from core.bots.desk import Surroundings
 from core.bots.elsewhere import BotsMoved
 from core.bots.model import BotState
+from core.bots.surroundings import Surroundings
 from core.cluster.dispatcher import Dispatcher, Postbox
 from core.cluster.link import Timings
 from core.cluster.listener import FleetListener

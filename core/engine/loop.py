@@ -11,8 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.bots.desk import BotDesk, Surroundings
+from core.bots.desk import BotDesk
 from core.bots.elsewhere import AnswerLater, BotsMoved
+from core.bots.surroundings import Surroundings
 from core.clock import Clock
 from core.commands import (
     ApplyConfig,

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.bots.desk import BotDesk
 from core.bots.elsewhere import AnswerLater, BotsMoved
+from core.bots.surroundings import Surroundings
 from core.clock import Clock
 from core.commands import (
     ApplyConfig,
@@ -301,7 +303,6 @@ class EngineLoop:
 
     def _on_moved(self, moved: BotsMoved) -> None:
         """Bots that run in workers have made steps."""
-        from core.bots.desk import BotDesk
 
         bots = self.engine.bots
         if not isinstance(bots, BotDesk):

@@ -28,7 +28,7 @@ def main() -> None:
     for line in sys.stdin:
         word, *numbers = line.split()
         if word == "publish":
-            answer = load.publish(float(numbers[0]), float(numbers[1]), int(numbers[2]))
+            answer = load.publish(float(numbers[0]), float(numbers[1]), int(numbers[2]), 0)
         else:
             answer = {state.bot_id: state.version for state in load.states}
         sys.stdout.write(json.dumps(answer) + "\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import sys
 import threading
 from types import FrameType
 from typing import Any
@@ -40,7 +41,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise UserError(tr("server.cannot_listen", host=host, port=port, reason=why(error))) from error
     try:
-        if hasattr(socket, "SO_REUSEADDR") and hasattr(socket, "AF_UNIX"):
+        if sys.platform != "win32":  # there it would let another program take the port over
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

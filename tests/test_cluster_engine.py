@@ -27,6 +27,7 @@ from core.cluster.link import Names
 from core.cluster.listener import FleetListener
 from core.cluster.locks import worker_beat
 from core.cluster.messages import BotCommand
+from core.cluster.tasks import broker_of
 from core.commands import ApplyConfig, CommandResult, StartBot
 from core.config import BotConfig, Config, RealTimeConfig, ServerConfig
 from core.engine.loop import EngineLoop
@@ -150,6 +151,18 @@ def test_a_command_for_a_worker_is_answered_when_the_worker_answers(
     assert results[command.id] == "Not today."
     assert results[unknown.id]
     engine.until(lambda: any(n.key == "cluster.no_workers" for n in engine.events.of(Notice)))
+
+
+@pytest.mark.parametrize(
+    ("url", "broker"),
+    [
+        ("redis://10.0.0.5:6379/3", "redis://10.0.0.5:6379/3"),
+        ("unix:///run/redis.sock", "redis+socket:///run/redis.sock?virtual_host=0"),
+        ("unix://:secret@/run/redis.sock?db=2", "redis+socket://:secret@/run/redis.sock?virtual_host=2"),
+    ],
+)
+def test_celery_is_told_of_the_same_redis_in_its_own_words(url: str, broker: str) -> None:
+    assert broker_of(url) == broker
 
 
 def test_bots_in_workers_need_a_way_to_them(data_dir: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from core.bots.desk import BotDesk
 from core.bots.elsewhere import AnswerLater
@@ -312,6 +313,26 @@ def test_an_edited_and_a_removed_bot_are_so_in_the_workers_too(plant: Plant) -> 
     assert first.config == edited
     assert third is not None
     assert third.retired
+
+
+def test_bots_that_ran_in_the_engine_go_on_in_workers_and_hear_nothing_old(plant: Plant) -> None:
+    for instrument, price in walk(60):
+        plant.rig.price(instrument, price)
+    with pytest.raises(AnswerLater):
+        plant.rig.engine.bots.execute(StopBot(bot_id="b1", flatten=True))
+    plant.write()
+    plant.rig.engine.apply(replace(REMOTE, bot_executor="local"))  # before any worker came to it
+    for instrument, price in walk(40, seed=8):
+        plant.rig.price(instrument, price)
+    before = ledger(plant.ledger)
+    plant.dispatcher = Dispatcher(plant.server.url, "e1", lambda bot_id, limit: None, timings=QUICK)
+    plant.rig.engine.apply(REMOTE)
+    plant.write()
+    for bot in BOTS:
+        since = plant.dispatcher._since[bot.id]
+        plant.client.hset(plant.names.homes, bot.id, encode_home(Home("e1", since=since)))
+    plant.run_all()
+    assert ledger(plant.ledger) == before
 
 
 def test_a_command_for_nobody_is_refused_at_once(plant: Plant) -> None:

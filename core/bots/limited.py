@@ -52,6 +52,7 @@ class Limited(Generic[T]):
         self._ended = self._given_up = False
         self._value: T | None = None
         self._error: BaseException | None = None
+        self._begun = threading.Event()
         self.finished = threading.Event()
         """Set when the work has ended by itself and was not given up before."""
         self._worker = _a_worker()
@@ -69,7 +70,8 @@ class Limited(Generic[T]):
         return self._value  # type: ignore[return-value]  # set, because the work has ended
 
     def frame(self) -> FrameType | None:
-        """Where the work is at this moment."""
+        """Where the work is at this moment; if it has not begun yet, just after that."""
+        self._begun.wait(ASK)
         return sys._current_frames().get(self._worker.ident or 0)
 
     def give_up(self) -> bool:
@@ -101,6 +103,7 @@ class Limited(Generic[T]):
         """Do the work, in the thread; False if it was given up, and the thread is to end."""
         value: T | None = None
         error: BaseException | None = None
+        self._begun.set()
         try:
             value = self._work()
         except BaseException as raised:  # noqa: BLE001 - it is handed to whoever asks for the result

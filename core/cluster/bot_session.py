@@ -95,10 +95,11 @@ class _Bars:
 class BotSession:
     """A bot from the record that was read to the steps that are to be stored."""
 
-    def __init__(self, bot_id: str, record: BotRecord | None) -> None:
+    def __init__(self, bot_id: str, record: BotRecord | None, since: int = 0) -> None:
+        """A bot that no worker has stored yet begins behind the number `since`."""
         self.bot_id = bot_id
         known: dict[str, Any] = {} if record is None else record.memory.get(MEMORY, {})
-        self.cursor = int(known.get("at", 0))
+        self.cursor = int(known.get("at", since))
         self.state: BotState | None = None if record is None else record.state
         self._store = _StepStore(record)
         self._bars = _Bars()

@@ -51,6 +51,8 @@ class Home(NamedTuple):
     engine: str = ""
     time_limit: float = 1.0
     postbox: Postbox = Postbox()
+    since: int = 0
+    """The tape's number behind which a bot begins of which no worker has stored anything."""
 
 
 encode_home = msgspec.json.Encoder().encode
@@ -79,6 +81,7 @@ class Dispatcher:
         self._changed = threading.Condition()
         self._limits: dict[str, float] = {}
         self._sent: dict[str, float] = {}
+        self._since: dict[str, int] = {}
         self._last: dict[str, int] = {}
         """The number of the last entry that concerns a bot."""
         self._check_at: dict[str, float] = {}
@@ -102,6 +105,11 @@ class Dispatcher:
         """The bots there are, each with its strategy's time limit in seconds."""
         with self._changed:
             self._limits = dict(limits)
+
+    def begin_bot(self, bot_id: str) -> None:
+        """No worker has stored anything of this bot: it hears what is written from now on, nothing older."""
+        with self._changed:
+            self._since[bot_id] = self.tape.number
 
     def add(self, topic: str, entry: Entry, at: float, bot_ids: Iterable[str]) -> None:
         """Write an entry of the time `at`, and have these bots take it in."""
@@ -166,7 +174,10 @@ class Dispatcher:
             pattern = self._names.tape(self._engine_id, "*")
             prefix = len(self._names.tape(self._engine_id, ""))
             topics = [key.decode()[prefix:] for key in client.scan_iter(pattern, count=1000)]
-            self.tape.begin_after(last_number(client, self._names, self._engine_id, topics))
+            shift = self.tape.begin_after(last_number(client, self._names, self._engine_id, topics))
+            with self._changed:
+                for numbers in (self._last, self._since):
+                    numbers.update({bot_id: number + shift for bot_id, number in numbers.items()})
             self._begun = True
 
     def _work(self, client: Any) -> bool:
@@ -203,7 +214,10 @@ class Dispatcher:
         if not marked:
             return
         homes = {
-            bot_id: encode_home(Home(self._engine_id, limits[bot_id], self._postbox)) for bot_id in marked
+            bot_id: encode_home(
+                Home(self._engine_id, limits[bot_id], self._postbox, self._since.get(bot_id, 0))
+            )
+            for bot_id in marked
         }
         client.hset(self._names.homes, mapping=homes)
         for place, bot_id in enumerate(marked):

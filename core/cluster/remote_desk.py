@@ -19,6 +19,7 @@ from core.bots.model import BotState
 from core.bots.risk import ATR_PERIOD
 from core.bots.run_marker import RunMarker
 from core.bots.surroundings import Surroundings
+from core.cluster.bot_session import MEMORY
 from core.cluster.dispatcher import Dispatcher
 from core.cluster.entries import CLOCK, Aged, Disputed, Entry, Looked, Priced, Told, Volatile
 from core.commands import (
@@ -242,6 +243,11 @@ class RemoteDesk:
             if not record.retired or record.state.positions
         }  # fmt: skip
         self._last_configs = {record.config.id: record.config for record in records}
+        cursors = {record.config.id: record.memory.get(MEMORY, {}).get("at", 0) for record in records}
+        self._dispatcher.tape.begin_after(max(cursors.values(), default=0))
+        for bot_id in {*cursors, *(bot.id for bot in self._config.bots)}:
+            if not cursors.get(bot_id):
+                self._dispatcher.begin_bot(bot_id)
         self._configure(self._config, only_changed=False)
         if records or self._configs:
             blind = self._marker.begin(now)
@@ -255,12 +261,14 @@ class RemoteDesk:
     def _configure(self, config: Config, *, only_changed: bool) -> None:
         """Tell the workers of every bot how it is to work, or that it is to go."""
         before, self._configs = self._configs, {bot.id: bot for bot in config.bots}
-        self._last_configs.update(self._configs)
-        self._dispatcher.set_bots({bot.id: bot.time_limit_sec for bot in self._last_configs.values()})
+        known = {**self._last_configs, **self._configs}
+        self._dispatcher.set_bots({bot.id: bot.time_limit_sec for bot in known.values()})
         settings = _settings(config)
         for bot in config.bots:
             if only_changed and before.get(bot.id) == bot:
                 continue
+            if bot.id not in self._last_configs:
+                self._dispatcher.begin_bot(bot.id)
             seconds, bars = self._bars(bot, (), ask=True)
             self._tell(bot.id, Told(
                 action="configure", settings=replace(settings, bots=(bot,)), seconds=seconds, bars=bars,
@@ -270,6 +278,7 @@ class RemoteDesk:
         for bot_id in sorted(gone):
             if not only_changed or bot_id in before:
                 self._tell(bot_id, Told(action="configure", settings=settings))
+        self._last_configs = known
         self._index()
         self.publish_all()
 

@@ -62,13 +62,13 @@ class BotRunner:
     def run(self, bot_id: str) -> str:
         """See `Runner.run`."""
         home = self._home(bot_id)
-        engine, seconds = home.engine, self._lock_for(home.time_limit)
+        seconds = self._lock_for(home.time_limit)
         keep_queued(self._client, self._names, bot_id, seconds)
         lock = BotLock(self._client, self._names, bot_id, seconds)
         if not lock.take():
             return "busy"
         try:
-            last = self._until_settled(engine, bot_id, lock)
+            last = self._until_settled(home, bot_id, lock)
         except LockLostError:
             log.warning("the bot %s was taken over by another worker", bot_id)
             return "busy"
@@ -87,7 +87,7 @@ class BotRunner:
         if not lock.take():
             return
         try:
-            session = BotSession(bot_id, self._store.bot(bot_id))
+            session = BotSession(bot_id, self._store.bot(bot_id), home.since)
             session.fail(error)
             self._keep(session, engine)
             session.close()
@@ -112,18 +112,18 @@ class BotRunner:
         except faults() as error:
             log.warning("a bot's lock stays until it expires: %s", type(error).__name__)
 
-    def _until_settled(self, engine: str, bot_id: str, lock: BotLock) -> int | None:
+    def _until_settled(self, home: Home, bot_id: str, lock: BotLock) -> int | None:
         """Do the cycle, anew if somebody else has moved the bot; see `_cycle`."""
         for _ in range(MOST_OVERTAKEN):
             try:
-                return self._cycle(engine, bot_id, lock)
+                return self._cycle(home, bot_id, lock)
             except StaleBotError:
                 log.warning("the bot %s was moved by somebody else; the cycle begins anew", bot_id)
-        return self._cycle(engine, bot_id, lock)
+        return self._cycle(home, bot_id, lock)
 
-    def _cycle(self, engine: str, bot_id: str, lock: BotLock) -> int | None:
+    def _cycle(self, home: Home, bot_id: str, lock: BotLock) -> int | None:
         """Take in the tape to its end; the number of its last entry, None if time is up before."""
-        session = BotSession(bot_id, self._store.bot(bot_id))
+        engine, session = home.engine, BotSession(bot_id, self._store.bot(bot_id), home.since)
         end = time.monotonic() + CYCLE_SECONDS
         try:
             while True:

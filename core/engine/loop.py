@@ -49,6 +49,7 @@ from core.sources.push_base import PushSource
 from core.sources.registry import auto_order, create_source, push_order
 
 if TYPE_CHECKING:
+    from core.bots.surroundings import Surroundings
     from core.cluster.engine_side import EngineSide
     from core.cluster.remote_desk import RemoteDesk
     from core.replay.recorder import Recorder
@@ -298,6 +299,7 @@ class EngineLoop:
 
     def _on_moved(self, moved: BotsMoved) -> None:
         """Bots that run in workers have made steps."""
+
         bots = self.engine.bots
         if not isinstance(bots, BotDesk):
             before = bots.keys()

@@ -11,7 +11,7 @@ from core.bots.series import BarSeries
 from core.model import Freshness, Signal
 
 FUTURE = 60.0
-"""Seconds by which a price may be ahead of the next one's arrival, as clocks differ a little."""
+"""Seconds by which a stored price may be ahead of the clock, as clocks differ a little."""
 
 
 class Spot:
@@ -67,9 +67,13 @@ class Spot:
     def seen(self, price: float, effective: float, received: float) -> bool:
         """Whether this very price, or one after it, was taken in before."""
         if effective != self.effective:
-            # What was seen of the future was seen by a wrong clock, which must blind nobody for long.
-            return effective < self.effective <= received + FUTURE
+            return effective < self.effective
         return price == self.price and received == self.received
+
+    def forget_future(self, now: float) -> None:
+        """What was stored by a clock that was far ahead must not make every price look old."""
+        if self.effective > now + FUTURE:
+            self.effective = self.received = now
 
     def dump(self) -> dict[str, Any]:
         """What a restart must not lose, in JSON's types."""

@@ -12,7 +12,10 @@ from pathlib import Path
 
 from bench.figures import Figure
 
-BENCHES = ("engine", "start", "table", "flood", "answer", "chart", "feed", "bars", "bots", "stream")
+BENCHES = (
+    "engine", "start", "table", "flood", "answer", "chart", "feed", "bars", "bots", "panel", "stream",
+    "cluster",
+)  # fmt: skip
 RESULTS = Path("bench-results.json")
 
 

@@ -34,8 +34,9 @@ MARGIN = 0.5
 class Server:
     """The child that serves."""
 
-    def __init__(self, users: int) -> None:
-        command = [sys.executable, "-m", "bench.stream_server", str(users)]
+    def __init__(self, users: int, redis_url: str = "") -> None:
+        """With `redis_url` it only passes on what engines tell there."""
+        command = [sys.executable, "-m", "bench.stream_server", str(users), redis_url]
         self.process = subprocess.Popen(
             command,
             cwd=ROOT,

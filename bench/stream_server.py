@@ -1,7 +1,9 @@
 """The status server under load: a real one in a process of its own, told what to do on standard input.
 
 Commands, each answered by one line of JSON: `memory`, `publish RATE SECONDS BOTS SIZE` (the first BOTS
-bots change in turn, RATE changes a second in all, SIZE bytes more each) and `states` (each bot's version).
+bots change in turn, RATE changes a second in all, SIZE bytes more each), `states` (each bot's version),
+`known` (how many bots the server knows) and `cpu` (seconds used, and when). With a Redis URL as the second
+argument it only passes on what engines tell there.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from core.commands import BotsLoaded, Command
 from core.events import EventBus
 from server.app import create_app
 from server.auth import Gate
-from server.bus import InProcessBus
+from server.bus import InProcessBus, StatusBus
 from server.hub import Hub
 from server.run import StatusServer, listen
 from server.sessions import Sessions
@@ -55,7 +57,7 @@ class Load:
         self.events.publish(BotsLoaded(tuple(self.states), ()))
         return 0
 
-    def publish(self, rate: float, seconds: float, bots: int, size: int) -> dict[str, float]:
+    def publish(self, rate: float, seconds: float, bots: int, size: int = 0) -> dict[str, float]:
         """Change `bots` in turn, with `size` bytes more each; how many changes there were."""
         begin, count = time.monotonic(), 0
         while (due := begin + count / rate) < begin + seconds:
@@ -99,13 +101,21 @@ def main() -> None:
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     hub = Hub(max_streams=20_000)
-    bus = InProcessBus(load.events, load.post, time.monotonic)
+    bus = _bus(load, sys.argv[2] if len(sys.argv) > 2 else "")
     app = create_app(hub, Gate(Sessions(b"k" * 32), port, accounts), bus)
     server = StatusServer(app, hub)
     commands = threading.Thread(target=_obey, args=(load, hub), daemon=True)
     commands.start()
     _say({"port": port})
     server.run([listener])
+
+
+def _bus(load: Load, redis_url: str) -> StatusBus:
+    if not redis_url:
+        return InProcessBus(load.events, load.post, time.monotonic)
+    from server.redis_bus import RedisBus
+
+    return RedisBus(redis_url)
 
 
 def _obey(load: Load, hub: Hub) -> None:
@@ -120,6 +130,10 @@ def _obey(load: Load, hub: Hub) -> None:
             _say({**done, "cpu_percent": 100 * (_cpu() - cpu) / (time.monotonic() - begin)})
         elif word == "states":
             _say({state.bot_id: state.version for state in load.states})
+        elif word == "known":
+            _say({"bots": sum(len(channel.bots) for channel in list(hub._channels.values()))})
+        elif word == "cpu":
+            _say({"cpu": _cpu(), "at": time.monotonic()})
 
 
 def _say(answer: dict[str, Any]) -> None:

@@ -40,10 +40,10 @@ class EngineRun:
     def __init__(self, session: Session, stop: threading.Event) -> None:
         self.demo = session.demo
         self.clock = ReplayClock(SystemClock())
-        routes = Routes(session.config, ("telegram", "email"), demo=session.demo)
         self.loop = EngineLoop(
             session.config, session.open_store, self.clock, recordings=session.data_dir / RECORDINGS,
-            routes=routes, data_dir=None if session.demo else session.data_dir,
+            routes=Routes(session.config, ("telegram", "email"), demo=session.demo),
+            data_dir=None if session.demo else session.data_dir,
         )  # fmt: skip
         self.notifier = Notifier(
             session.config, demo=session.demo, on_delivery=self._record, on_accept=self._accept

@@ -6,15 +6,18 @@ import logging
 import os
 import signal
 import threading
+from typing import TYPE_CHECKING
 
 from cli.arguments import Options
-from core.config import Config
 from core.errors import UserError
 from core.i18n import tr
 from core.log_setup import setup_logging
 from core.secrets import redactor
 from core.session import Session, prepare_session
-from core.storage.base import Store
+from core.storage.base import LinesOf, Store
+
+if TYPE_CHECKING:
+    from core.cluster.dispatcher import Postbox
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +57,9 @@ def _work(session: Session, url: str, options: Options) -> None:
     for name in () if session.config.debug_mode else _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
     app = make_worker_app(
-        url, lambda: BotRunner(url, lambda: _open_store(session)), too_long=tr("cluster.too_long")
-    )
+        url, lambda: BotRunner(url, lambda: _open_store(session), route=lambda box: _lines(session, box)),
+        too_long=tr("cluster.too_long"),
+    )  # fmt: skip
     pool = options.worker.pool or ("solo" if os.name == "nt" else "prefork")
     processes = 1 if pool == "solo" else options.worker.processes or max(1, os.cpu_count() or 1)
     print(tr("cluster.working", redis=redactor.mask(url), processes=processes), flush=True)
@@ -72,13 +76,16 @@ def _work(session: Session, url: str, options: Options) -> None:
 
 def _open_store(session: Session) -> Store:
     """The database of true trading, whatever prices this computer's own engine would work with."""
-    from core.notifications.routes import Routes
     from core.storage import open_store
 
-    config: Config = session.config
-    store = open_store(config.storage.url, session.data_dir)
-    store.route(Routes(config, holder="").lines)
-    return store
+    return open_store(session.config.storage.url, session.data_dir)
+
+
+def _lines(session: Session, postbox: Postbox) -> LinesOf:
+    """The outbox's lines for bots' alerts, which the engine behind `postbox` delivers."""
+    from core.notifications.routes import Routes
+
+    return Routes(session.config, postbox.channels, holder=postbox.holder).lines
 
 
 def _ender(duration: float | None) -> threading.Timer | None:

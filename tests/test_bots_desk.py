@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from decimal import Decimal
 from pathlib import Path
@@ -363,7 +364,7 @@ def test_a_users_strategy_that_hangs_puts_only_its_bot_into_error(own: Path):
     rig.clock.advance(0.1)
     assert rig.engine.next_wake() == 0.0
     rig.engine.end_batch()
-    assert rig.state("b1").status == "error" and "mine.py" in (rig.state("b1").last_error or "")
+    assert rig.state("b1").status == "error" and "did not answer" in (rig.state("b1").last_error or "")
     rig.engine.close()
 
 
@@ -624,3 +625,35 @@ def test_a_decision_with_a_limit_waits(puppet: Puppet):
     puppet.wants[ASELS.key] = Decision(action=Action.BUY, limit=99.0)
     rig.pass_by(100.0, 98.5)
     assert [f.price for f in rig.fills()] == [D("98.5")]
+
+
+def test_a_memory_that_cannot_be_read_costs_neither_the_money_nor_the_stop(caplog: pytest.LogCaptureFixture):
+    rig = BotRig(bot(stop_loss_pct=3.0))
+    rig.buy(100.0)
+    record, memory = rig.store._bots["b1"]
+    spoilt = {**json.loads(memory), "spots": {ASELS.key: 5}}
+    rig.store._bots["b1"] = (record, json.dumps(spoilt).encode())
+    again = rig.reborn()
+    state = loaded(again).states[0]
+    assert state.status == "error" and state.trailing_stop_price == 97.0
+    again.pass_by(96.0)
+    assert [t.reason for t in again.trades()] == ["stop"]
+    assert len({f.fill_id for f in again.store.bot_fills()}) == 2
+
+
+def test_plain_symbols_follow_the_configured_exchange():
+    rig = BotRig(bot("b1", "KO", strategy="threshold"))
+    rig.apply(bot("b1", "KO", strategy="threshold"), exchange="NYSE")
+    assert rig.state().keys == ("NYSE:KO",)
+    assert [each.key for each in rig.engine.priced()] == ["NYSE:KO"]
+
+
+def test_a_clock_that_was_ahead_blinds_nobody_once_it_is_right():
+    rig = BotRig(bot("b1", "CRYPTO:BTC", quantity=0.5, stop_loss_pct=3.0), now=WEDNESDAY + 7200)
+    rig.want(Action.BUY, BTC)
+    rig.pass_by(100.0, on=BTC)  # stamped by a clock that is two hours ahead
+    rig.engine.close()
+    rig.clock.set_time(WEDNESDAY)
+    again = rig.reborn()
+    again.pass_by(90.0, on=BTC)
+    assert [t.reason for t in again.trades()] == ["stop"]

@@ -1,4 +1,4 @@
-"""Bots in the running engine: commands through the inbox, prices that are asked for, other worlds, replays."""
+"""Bots in the running engine: commands through the inbox, prices that are asked for, worlds, replays."""
 
 from __future__ import annotations
 
@@ -47,6 +47,13 @@ BOT_EVENTS = (BotState, BotTrade, BotFill, BotAlert, BotsLoaded, BotHistory)
 @pytest.fixture(autouse=True)
 def puppet(monkeypatch: pytest.MonkeyPatch) -> Puppet:
     return add_puppet(monkeypatch)
+
+
+class LastingStore(FailingStore):
+    """Can be opened again."""
+
+    def close(self) -> None:
+        """See `Store.close`."""
 
 
 class BotLoop(Rig):
@@ -120,6 +127,20 @@ def test_stopping_the_scan_with_open_positions_is_a_warning(rig: BotLoop, puppet
     assert rig.state().price_freshness == "stale"
 
 
+def test_positions_that_nobody_prices_after_a_start_are_a_warning(puppet: Puppet):
+    rig = BotLoop(bot("b1"), store=LastingStore())
+    rig.do(StartFeed())
+    rig.buy(puppet)
+    rig.loop.close()
+    again = BotLoop(bot("b1"), store=rig.store)
+    for _ in range(6):
+        again.clock.advance(1)
+        again.step()
+    assert [each.key for each in again.events.of(Notice)] == ["bots.no_feed"]
+    again.do(StartFeed())
+    again.loop.close()
+
+
 def test_what_was_asked_before_the_end_is_done(puppet: Puppet):
     rig = BotLoop(bot("b1"))
     rig.do(StartFeed())
@@ -142,7 +163,7 @@ def test_instruments_of_bots_are_priced_first_though_nobody_watches_them(puppet:
     rig.do(SetInstruments(instruments=()), StartFeed())
     assert [each.symbol for each in rig.loop.engine.priced()] == ["ASELS", "THYAO", "GARAN"]
     rig.buy(puppet, on=THYAO)
-    assert [each.symbol for each in rig.loop.engine.priced()][0] == "THYAO"
+    assert rig.loop.engine.priced()[0] == THYAO
     assert rig.loop.engine.preferred == {"BIST:ASELS", "BIST:THYAO", "BIST:GARAN"}
     rig.answering = True
     rig.step_until(lambda: rig.sources and rig.sources[0].fetches)

@@ -221,7 +221,7 @@ def test_redis_killed_and_started_empty_between_prices(make: Callable[..., Worke
     assert ledger(workers.ledger) == ledger(locally(prices))
 
 
-@pytest.mark.allow_log("could not be stored yet", "cannot be stored", "the outbox cannot be read")
+@pytest.mark.allow_log(r"WARNING (core\.(engine|bots|bars|storage)|psycopg)")
 def test_a_database_that_goes_away_is_waited_for(make: Callable[..., Workers], postgres: Any) -> None:
     workers = make()
     prices = walk(150)

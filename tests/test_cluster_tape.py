@@ -160,6 +160,22 @@ def test_numbers_rise_though_the_clock_goes_back_and_after_a_restart(tape: Tape)
     assert _prices(tape.read()) == [1, 2, 3]
 
 
+def test_what_waits_is_numbered_anew_behind_what_an_earlier_run_has_written(tape: Tape) -> None:
+    tape.price(1)
+    tape.writer.write(tape.client)
+    tape.now -= 1000  # the clock was set back
+    tape.writer = tape.new_writer()
+    first = tape.price(2)
+    tape.price(3)
+    last = last_number(tape.client, tape.names, "e1", TOPICS)
+    assert tape.writer.begin_after(last) == last + 1 - first
+    tape.price(4)
+    tape.writer.write(tape.client)
+    items = tape.read()
+    assert _prices(items) == [1, 2, 3, 4]
+    assert items[2].before == items[1].number
+
+
 def test_a_tape_that_waits_too_long_for_redis_drops_the_oldest_and_counts_them(tape: Tape) -> None:
     tape.writer = tape.new_writer(most=10)
     for number in range(25):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from decimal import Decimal
@@ -10,22 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from core.bots.desk import BotDesk
 from core.bots.elsewhere import AnswerLater
 from core.bots.model import BotStatus
 from core.clock import FakeClock
-from core.cluster.dispatcher import Dispatcher
+from core.cluster.dispatcher import Dispatcher, Home, Postbox, encode_home
 from core.cluster.link import Names, connect
 from core.cluster.locks import BotLock
 from core.cluster.remote_desk import RemoteDesk
 from core.cluster.runner import BotRunner
 from core.commands import RequestBotHistory, RunBotCycle, StartBot, StopBot
-from core.config import BotConfig, Config, RealTimeConfig
+from core.config import BotConfig, ChannelsConfig, Config, RealTimeConfig, TelegramConfig
 from core.engine.engine import Engine
 from core.errors import InputError, StaleBotError, StorageError
 from core.events import EventBus
 from core.model import Instrument, Quote
+from core.notifications.routes import Routes
 from core.storage import open_store
 from core.storage.base import Store
 from core.storage.memory_store import MemoryStore
@@ -98,7 +102,7 @@ class Plant:
         self.stack.callback(self.client.close)
         self.dispatcher = Dispatcher(server.url, "e1", lambda bot_id, limit: None, timings=QUICK)
         for bot in BOTS:
-            self.client.hset(self.names.homes, bot.id, "1.0 e1")
+            self.client.hset(self.names.homes, bot.id, encode_home(Home("e1")))
         self.rig = Rig(
             REMOTE, self.open_store, lambda config, around: RemoteDesk(config, around, self.dispatcher)
         )
@@ -311,6 +315,26 @@ def test_an_edited_and_a_removed_bot_are_so_in_the_workers_too(plant: Plant) -> 
     assert third.retired
 
 
+def test_bots_that_ran_in_the_engine_go_on_in_workers_and_hear_nothing_old(plant: Plant) -> None:
+    for instrument, price in walk(60):
+        plant.rig.price(instrument, price)
+    with pytest.raises(AnswerLater):
+        plant.rig.engine.bots.execute(StopBot(bot_id="b1", flatten=True))
+    plant.write()
+    plant.rig.engine.apply(replace(REMOTE, bot_executor="local"))  # before any worker came to it
+    for instrument, price in walk(40, seed=8):
+        plant.rig.price(instrument, price)
+    before = ledger(plant.ledger)
+    plant.dispatcher = Dispatcher(plant.server.url, "e1", lambda bot_id, limit: None, timings=QUICK)
+    plant.rig.engine.apply(REMOTE)
+    plant.write()
+    for bot in BOTS:
+        since = plant.dispatcher._since[bot.id]
+        plant.client.hset(plant.names.homes, bot.id, encode_home(Home("e1", since=since)))
+    plant.run_all()
+    assert ledger(plant.ledger) == before
+
+
 def test_a_command_for_nobody_is_refused_at_once(plant: Plant) -> None:
     with pytest.raises(InputError):
         plant.rig.engine.bots.execute(StartBot(bot_id="nobody"))
@@ -328,3 +352,24 @@ def test_a_cycle_that_took_too_long_stops_the_bot_and_says_so(plant: Plant) -> N
     assert record is not None
     assert (record.state.status, record.state.last_error) == (BotStatus.ERROR, "Too long.")
     assert record.cash == Decimal(100_000)
+
+
+def test_alerts_are_accepted_for_the_engine_that_delivers_them(plant: Plant) -> None:
+    postbox = Postbox("the engine", ("telegram",))
+    plant.client.hset(plant.names.homes, "b1", encode_home(Home("e1", 1.0, postbox)))
+    channels = ChannelsConfig(telegram=True)
+    live = RealTimeConfig(
+        notification_channels=channels, telegram=TelegramConfig(enabled=True, bot_token="t", chat_id="1")
+    )
+    worker = plant.worker(
+        route=lambda box: Routes(Config(real_time=live), box.channels, holder=box.holder).lines
+    )
+    for instrument, price in walk(60):
+        plant.rig.price(instrument, price)
+    worker.run("b1")
+    assert plant.ledger.bot_fills("b1")
+    with contextlib.closing(sqlite3.connect(plant.folder / "swing_hunter.db")) as connection:
+        lines = connection.execute("SELECT message_id, channel, held_by FROM outbox").fetchall()
+    assert lines
+    assert {line[1:] for line in lines} == {("telegram", "the engine")}
+    assert all(line[0].startswith("b1-a") for line in lines)

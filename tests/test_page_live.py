@@ -8,7 +8,7 @@ import time
 
 from tests.browser_helpers import Page, browser, holding, page  # noqa: F401 - fixtures
 from tests.page_server import TOKEN, page_server
-from tests.server_helpers import RunningServer
+from tests.server_helpers import RunningServer, bot_state
 
 GREY_SECONDS = 5.0
 
@@ -45,6 +45,17 @@ def test_a_dead_engine_turns_its_bots_grey_though_the_server_lives(page: Page) -
         assert page.card("asels", "fresh") == "Last known"
         server.engine.dead_since = None
         page.wait(page.is_live, "not live again")
+
+
+def test_one_dead_engine_of_two_turns_only_its_own_bots_grey(page: Page) -> None:
+    with RunningServer() as server:
+        server.in_loop(lambda: server.hub.on_state("second", bot_state("far")))
+        server.in_loop(lambda: server.hub.on_alive("second"))
+        page.log_in(server.url, server.tokens["local"])
+        page.wait(lambda: page.text("#connection-word") == "Partly live", "no word about it")
+        assert "Some of the trading engines" in page.text("#trouble-text")
+        page.wait(lambda: page.card("far", "fresh") == "Last known", "a dead engine's bot looks live")
+        assert page.card("asels", "fresh") == "Live"
 
 
 def test_without_a_network_it_is_not_live_and_afterwards_right_again(page: Page) -> None:

@@ -28,6 +28,11 @@ ATR_SECONDS = 900
 _LEVELS = ("stop_loss_pct", "take_profit_pct", "trailing_stop_pct", "trailing_stop_atr")
 
 
+def keys_of(config: BotConfig, world: World) -> tuple[str, ...]:
+    """The instruments that a bot trades."""
+    return tuple(parse_instrument(text, world.exchange).key for text in config.symbols)
+
+
 class BotBase:
     """The state of one bot. Belongs to the engine's thread."""
 
@@ -81,7 +86,7 @@ class BotBase:
         old, self.config, self.shape = self.config, config, shape
         self.trader.config = config
         self.trader.broker.configure(config)
-        self.keys = tuple(parse_instrument(text, self.world.exchange).key for text in config.symbols)
+        self.keys = keys_of(config, self.world)
         self._main = self.keys[0].partition(":")[0] + ":" if self.keys else ""
         self._limited = config.max_daily_loss > 0 or config.daily_target > 0
         self.rule = self._make_rule() if shape.wake is Wake.SIGNAL else None

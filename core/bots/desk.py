@@ -9,38 +9,26 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
-from core.bars.keeper import BarKeeper
-from core.bars.sessions import Sessions
 from core.bots.bot import Bot
 from core.bots.cycles import Cycles, MakeHost, local_host
 from core.bots.journal import BotJournal, waits_for_store
 from core.bots.model import BotStatus
-from core.bots.roster import Roster
+from core.bots.roster import Roster, Watchers
 from core.bots.run_marker import RunMarker
-from core.bots.setting import Blind, World
-from core.bots.spot import Spot
-from core.clock import Clock
-from core.commands import (
-    BotHistory,
-    BotsLoaded,
-    RequestBotHistory,
-    RunBotCycle,
-    StartBot,
-    StopAllBots,
-    StopBot,
-)
+from core.bots.setting import Blind
+from core.bots.surroundings import Surroundings
+from core.bots.warm_up import lacks_bars, prepare, request, warm
+from core.bots.wishes import Wishes
+from core.commands import BotsLoaded, RequestBotHistory, RunBotCycle, StartBot, StopAllBots, StopBot
 from core.config import Config
 from core.engine.price_state import PriceState
-from core.errors import InputError, StorageError
-from core.events import EventBus
+from core.errors import InputError
 from core.i18n import tr
 from core.market_calendar import MarketCalendar
 from core.model import Freshness, FreshnessChange, Notice, Quote, Tick
-from core.storage.base import Store
 
 log = logging.getLogger(__name__)
 
@@ -51,27 +39,7 @@ SLOW_STORE = 10.0
 SLOWEST_MARKS = 2.0
 RETRY_EVERY = 1.0
 """Seconds between two attempts to write what could not be stored."""
-HELD_BACK = (StartBot, StopBot, StopAllBots)
 _LIVELY = (Freshness.LIVE, Freshness.DELAYED)
-
-
-class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the desk needs of the engine. `simulated`: made-up prices are what is traded on here (the chosen
-    simulator, a replay); `round_the_clock`: its market never closes; `patient`: see `Cycles`."""
-
-    store: Store
-    clock: Clock
-    real_clock: Clock
-    bus: EventBus
-    calendar: MarketCalendar
-    bars: BarKeeper
-    holds: Callable[[str], bool]
-    """Whether an instrument's sources disagree."""
-    signal_memory: Callable[[str], list[Any] | None]
-    """What the product's own signal rule remembers of an instrument."""
-    simulated: bool = False
-    round_the_clock: bool = False
-    patient: bool = False
 
 
 class BotDesk:
@@ -93,11 +61,11 @@ class BotDesk:
         self._marker = RunMarker(around.store)
         self._cycles = Cycles(around.clock, around.real_clock, make_host, patient=around.patient)
         self._cycles.wake = wake
-        self._roster = Roster(self._world(config), self._cycles)
+        self._roster = Roster(around.world(config), self._cycles)
         self.by_key = self._roster.by_key
         """Whose prices the bots want to hear of."""
         self._touched: dict[Bot, None] = {}
-        self._held_back: list[StartBot | StopBot | StopAllBots] = []
+        self._wishes = Wishes(self._roster, around, self._touch, self.run_bot_strategy_cycle)
         self._next_try = 0.0
         self._mark_every = MARK_EVERY
         self._bugs: set[str] = set()
@@ -134,7 +102,7 @@ class BotDesk:
             return False
         return state.session >= 0.0 and state.effective >= state.newest and not self._around.holds(tick.key)
 
-    def _on_untrue(self, watchers: tuple[tuple[Bot, Spot], ...], tick: Tick, effective: float) -> None:
+    def _on_untrue(self, watchers: Watchers, tick: Tick, effective: float) -> None:
         disputed = self._around.holds(tick.key)
         for bot, spot in watchers:
             if disputed:
@@ -143,15 +111,13 @@ class BotDesk:
                 bot.on_freshness(spot, Freshness.STALE)  # somebody makes up prices: the real one has died
             else:
                 bot.on_untrue(spot, tick, effective)
-            if bot.dirty:
-                self._touched[bot] = None
+            self._touch(bot)
 
     def on_freshness(self, change: FreshnessChange) -> None:
         """A price has aged."""
         for bot, spot in self.by_key.get(change.key, ()):
             bot.on_freshness(spot, change.freshness)
-            if bot.dirty:
-                self._touched[bot] = None
+            self._touch(bot)
 
     def on_conflict(self, key: str) -> None:
         """Sources disagree about an instrument: its last price may not be traded on."""
@@ -167,17 +133,17 @@ class BotDesk:
     def ask_for_history(self) -> None:
         """Somebody can be asked for bars of the past from now on."""
         for bot in self._roster.all():
-            for spot in bot.spots.values():
-                if spot.series is not None and len(spot.series.bars) < spot.series.most:
-                    self._around.bars.request(spot.key, spot.series.seconds, patient=False)
+            for spot in filter(lacks_bars, bot.spots.values()):
+                request(spot, self._around, patient=False)
 
     def on_history(self, key: str) -> None:
         """Bars of the past have come for an instrument."""
         for bot, spot in self.by_key.get(key, ()):
-            if spot.series is not None and len(spot.series.bars) < spot.series.most:
-                self._warm(bot, spot, ask=False)
+            if lacks_bars(spot):
+                warm(bot, spot, self._around)
+                self._touch(bot)
 
-    # --- cycles -------------------------------------------------------------------------------------
+    # --- cycles and commands ------------------------------------------------------------------------
 
     def run_bot_strategy_cycle(self, bot_id: str) -> None:
         """Run one cycle of the bot's strategy, for each of its instruments that has a price to trade on.
@@ -185,13 +151,25 @@ class BotDesk:
         Never twice at once: what is still being answered is followed by this. Raises `InputError` for a bot
         that does not run.
         """
-        bot = self._bot(bot_id)
+        bot = self._wishes.find(bot_id)
         if not bot.running:
             raise InputError(tr("bots.not_running", name=bot.config.name))
         for spot in bot.spots.values():
             if spot.tradable:
                 self._cycles.want(bot, spot)
-        self._touched[bot] = None
+        self._touch(bot)
+
+    def handles(self, command: object) -> bool:
+        """Whether `command` is one of the bots'."""
+        return isinstance(command, StartBot | StopBot | StopAllBots | RunBotCycle | RequestBotHistory)
+
+    def execute(self, command: object) -> None:
+        """Carry out `command`. Raises `InputError` or `StorageError`."""
+        self._wishes.execute(command, blocked=self._journal.blocked)
+        if not isinstance(command, RequestBotHistory):
+            self.end_batch(self._around.real_clock.monotonic())
+            if self._journal.blocked:
+                raise waits_for_store()
 
     # --- as time goes by ----------------------------------------------------------------------------
 
@@ -237,8 +215,7 @@ class BotDesk:
         now = self._around.real_clock.monotonic()
         had_bots = bool(self._roster.all())
         for bot in self._roster.all():
-            if bot.dirty:
-                self._touched[bot] = None
+            self._touch(bot)
         self._write(now, list(self._touched))
         if had_bots and not self._journal.blocked:
             self._marker.end(self._clock.time())
@@ -276,16 +253,15 @@ class BotDesk:
     def apply(self, config: Config) -> None:
         """Work by another configuration of the same world."""
         old, self._config = self._config, config
-        world = self._world(config)
-        if world != self._roster.world:
-            self._roster.set_world(world)
+        self._roster.set_world(self._around.world(config))
         if (config.bots, config.exchange) != (old.bots, old.exchange):
             self._reconcile()
 
     def set_calendar(self, calendar: MarketCalendar) -> None:
         """Judge sessions by another calendar from now on."""
         self._around = msgspec.structs.replace(self._around, calendar=calendar)
-        self._roster.set_world(self._world(self._config))
+        self._wishes = Wishes(self._roster, self._around, self._touch, self.run_bot_strategy_cycle)
+        self._roster.set_world(self._around.world(self._config))
 
     def start_over(self) -> None:
         """A replay begins: every bot starts with nothing, and those that ran run again."""
@@ -298,79 +274,7 @@ class BotDesk:
         self._roster.index()
         self.end_batch(self._around.real_clock.monotonic())
 
-    # --- commands -----------------------------------------------------------------------------------
-
-    def handles(self, command: object) -> bool:
-        """Whether `command` is one of the bots'."""
-        return isinstance(command, StartBot | StopBot | StopAllBots | RunBotCycle | RequestBotHistory)
-
-    def execute(self, command: object) -> None:
-        """Carry out `command`. Raises `InputError` or `StorageError`."""
-        if isinstance(command, RequestBotHistory):
-            self._publish_history(command)
-            return
-        if self._journal.blocked:
-            if isinstance(command, HELD_BACK):
-                self._held_back.append(command)
-            raise waits_for_store()
-        if isinstance(command, StartBot):
-            self._start(command.bot_id)
-        elif isinstance(command, StopBot):
-            self._stop(self._bot(command.bot_id), flatten=command.flatten)
-        elif isinstance(command, StopAllBots):
-            for bot in self._roster.all():
-                self._stop(bot, flatten=command.flatten)
-        elif isinstance(command, RunBotCycle):
-            self.run_bot_strategy_cycle(command.bot_id)
-        self.end_batch(self._around.real_clock.monotonic())
-        if self._journal.blocked:
-            raise waits_for_store()
-
-    def _start(self, bot_id: str) -> None:
-        bot, now = self._bot(bot_id), self._clock.time()
-        if bot.retired:
-            raise InputError(tr("bots.retired", name=bot.config.name))
-        if bot.running:
-            return
-        self._roster.refresh_strategy(bot, now)
-        self._touched[bot] = None
-        if bot.shape.error:
-            raise InputError(bot.shape.error)
-        reason = bot.day_is_over()
-        if reason:
-            raise InputError(tr(f"bots.{reason}_reached", name=bot.config.name))
-        self._prepare(bot)
-        bot.start()
-
-    def _stop(self, bot: Bot, *, flatten: bool) -> None:
-        waits = bot.mode is BotStatus.STOPPED and not (flatten and bot.trader.account.positions)
-        if not waits:
-            bot.stop(self._clock.time(), flatten=flatten)
-            self._touched[bot] = None
-
-    def _publish_history(self, command: RequestBotHistory) -> None:
-        store, bot_id, since = self._around.store, command.bot_id, command.since
-        self._bus.publish(BotHistory(
-            bot_id=bot_id, trades=store.bot_trades(bot_id, since, command.limit),
-            fills=store.bot_fills(bot_id, since, command.limit), days=store.bot_days(bot_id, since),
-        ))  # fmt: skip
-
-    def _bot(self, bot_id: str) -> Bot:
-        bot = self._roster.get(bot_id)
-        if bot is None:
-            raise InputError(tr("bots.unknown", bot=bot_id))
-        return bot
-
     # --- inside -------------------------------------------------------------------------------------
-
-    def _world(self, config: Config) -> World:
-        live, around = config.real_time, self._around
-        return World(
-            sessions=Sessions(around.calendar, round_the_clock=around.round_the_clock),
-            exchange=config.exchange, threshold_pct=live.signal_threshold_pct,
-            cooldown_sec=live.signal_cooldown_sec, noise=(live.noise_filter, live.noise_window),
-            trade_simulation=around.simulated,
-        )  # fmt: skip
 
     def _load(self, config: Config) -> None:
         now = self._clock.time()
@@ -381,58 +285,35 @@ class BotDesk:
             mark = self._marker.begin(now)
             for bot in bots:
                 since = max(mark.since, self._journal.states[bot.config.id].updated_at)
-                if not self._around.patient:
+                if not self._around.patient:  # else the clock shows another time than this
+                    for spot in bot.spots.values():
+                        spot.forget_future(now)
                     bot.recover(Blind(since, mark.crashed), now)
                 if bot.shape.error and bot.mode is not BotStatus.ERROR:
                     bot.fail(bot.shape.error, now)
-                self._prepare(bot)
+                prepare(bot, self._around)
         self._reconcile()
 
     def _reconcile(self) -> None:
         before = [bot.config for bot in self._roster.all()]
-        self._roster.reconcile(self._config.bots, self._clock.time(), self._prepare)
+        self._roster.reconcile(self._config.bots, self._clock.time(), lambda bot: prepare(bot, self._around))
         for bot in self._roster.all():
-            if bot.dirty:
-                self._touched[bot] = None
+            self._touch(bot)
         self._follow_markets(self._clock.time())
         self._write(self._around.real_clock.monotonic(), list(self._touched))
         if before or self._roster.all():
             self.publish_all()
 
-    def _prepare(self, bot: Bot) -> None:
-        """Give a bot what was there before it: bars of the past, and what the signal rule remembers."""
-        for spot in bot.spots.values():
-            if spot.series is not None:
-                self._warm(bot, spot, ask=True)
-            if bot.rule is not None and (not bot.running or bot.rule.dump(spot.key) is None):
-                bot.rule.load(spot.key, self._around.signal_memory(spot.key))
-
-    def _warm(self, bot: Bot, spot: Spot, *, ask: bool) -> None:
-        series = spot.series
-        assert series is not None
-        try:
-            known = self._around.bars.known(spot.key, series.seconds, series.most + 1)
-        except StorageError as error:
-            log.warning("the bars of %s cannot be read: %s", spot.key, error)
-            return
-        if series.fill(known, self._clock.time()):
-            spot.filled = bot.dirty = True
+    def _touch(self, bot: Bot) -> None:
+        if bot.dirty:
             self._touched[bot] = None
-        if ask and len(series.bars) < series.most:
-            self._around.bars.request(spot.key, series.seconds)
 
     def _follow_markets(self, now: float) -> None:
         around = self._around
-        known: dict[str, bool] = {}
         for bot in self._roster.all():
-            is_open = around.round_the_clock
-            for exchange in {key.partition(":")[0] for key in bot.keys}:
-                if exchange not in known:
-                    known[exchange] = around.calendar.state(exchange, now).is_open
-                is_open = is_open or known[exchange]
-            bot.set_market(is_open)
-            if bot.dirty:
-                self._touched[bot] = None
+            exchanges = {key.partition(":")[0] for key in bot.keys}
+            bot.set_market(any(around.is_open(exchange, now) for exchange in exchanges))
+            self._touch(bot)
 
     def _ask_by_the_clock(self, now: float) -> None:
         """No price comes, but the strategy wanted to be asked every so often."""
@@ -465,16 +346,8 @@ class BotDesk:
             self._read_anew()
         if self._roster.let_go():
             self.publish_all()
-        if self._held_back:
-            waiting, self._held_back = self._held_back, []
-            for command in waiting:
-                self._carry_out_late(command)
-
-    def _carry_out_late(self, command: StartBot | StopBot | StopAllBots) -> None:
-        try:
-            self.execute(command)
-        except (InputError, StorageError) as error:
-            self._bus.publish(Notice("warning", "engine.text", {"text": str(error)}))
+        if self._wishes.carry_out_late():
+            self.end_batch(now)
 
     def _read_anew(self) -> None:
         """What is in the store counts: somebody else has moved bots, or a step of ours cannot be stored."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from core.bots.model import BotFill, BotState, BotTrade
+from core.bots.model import BotAlert, BotFill, BotState, BotTrade
 
 
 class AnswerLater(Exception):  # noqa: N818 - it is no error
@@ -17,4 +17,5 @@ class BotsMoved(msgspec.Struct, frozen=True, kw_only=True):
     states: tuple[BotState, ...] = ()
     fills: tuple[BotFill, ...] = ()
     trades: tuple[BotTrade, ...] = ()
+    alerts: tuple[BotAlert, ...] = ()
     results: tuple[tuple[int, str], ...] = ()

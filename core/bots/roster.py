@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 
+from msgspec.structs import replace
+
+from core.bots.base_bot import keys_of
 from core.bots.bot import Bot
 from core.bots.cycles import Cycles, shape_of
 from core.bots.folder import refresh
@@ -12,6 +15,7 @@ from core.bots.model import BotRecord
 from core.bots.setting import World
 from core.bots.spot import Spot
 from core.config import BotConfig
+from core.i18n import tr
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +44,7 @@ class Roster:
             if record.retired and not record.state.positions and not record.orders:
                 self._asleep[record.state.bot_id] = record
             else:
-                self._employ(record.config, record)
+                self._recall(record)
         self._index()
         return list(self._bots.values())
 
@@ -64,7 +68,7 @@ class Roster:
             if bot is None:
                 bot = self._hire(config, now)
                 prepare(bot)
-            elif bot.retired or bot.config != config:
+            elif bot.retired or bot.config != config or bot.keys != keys_of(config, self.world):
                 strategy, shape = shape_of(config)
                 bot.reconfigure(config, shape, now)
                 self._cycles.employ(bot, strategy)
@@ -129,6 +133,19 @@ class Roster:
         elif config.autostart:
             bot.start()
         return bot
+
+    def _recall(self, record: BotRecord) -> None:
+        """Bring a stored bot back. Should its memory be unreadable, its money and its positions, with their
+        stops, are not."""
+        try:
+            self._employ(record.config, record)
+        except Exception as bug:
+            log.exception("the memory of the bot %s cannot be read", record.state.bot_id)
+            bare = {"ids": record.memory.get("ids", {})}
+            self._employ(record.config, replace(record, memory=bare, series={}))
+            error = f"{type(bug).__name__}: {bug}"
+            bot = self._bots[record.state.bot_id]
+            bot.fail(tr("engine.internal", error=error), record.state.updated_at)
 
     def _employ(self, config: BotConfig, record: BotRecord | None) -> Bot:
         strategy, shape = shape_of(config)

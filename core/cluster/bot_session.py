@@ -15,9 +15,10 @@ import msgspec
 from msgspec.structs import replace
 
 from core.bots.bot import Bot
-from core.bots.desk import BotDesk, Surroundings
+from core.bots.desk import BotDesk
 from core.bots.model import BotChange, BotRecord, BotState
 from core.bots.setting import Blind
+from core.bots.surroundings import Surroundings
 from core.clock import SystemClock
 from core.cluster.entries import CLOCK, Aged, Disputed, Looked, Priced, Told, Volatile, topic_of
 from core.cluster.tape import Item
@@ -87,17 +88,18 @@ class _Bars:
         """See `BarKeeper.known`."""
         return self.of.get((key, seconds), ())[-count:]
 
-    def request(self, key: str, seconds: int) -> None:
+    def request(self, key: str, seconds: int, *, patient: bool = True) -> None:
         """See `BarKeeper.request`: the engine asks by itself."""
 
 
 class BotSession:
     """A bot from the record that was read to the steps that are to be stored."""
 
-    def __init__(self, bot_id: str, record: BotRecord | None) -> None:
+    def __init__(self, bot_id: str, record: BotRecord | None, since: int = 0) -> None:
+        """A bot that no worker has stored yet begins behind the number `since`."""
         self.bot_id = bot_id
         known: dict[str, Any] = {} if record is None else record.memory.get(MEMORY, {})
-        self.cursor = int(known.get("at", 0))
+        self.cursor = int(known.get("at", since))
         self.state: BotState | None = None if record is None else record.state
         self._store = _StepStore(record)
         self._bars = _Bars()

@@ -10,7 +10,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
+
+import msgspec
 
 from core.cluster.entries import Entry, topic_of
 from core.cluster.link import Names, Pauses, Timings, connect, end_thread, faults
@@ -35,13 +37,35 @@ LONGEST_WAIT = 10.0
 Send = Callable[[str, float], None]
 
 
+class Postbox(NamedTuple):
+    """Who delivers the bots' alerts, and by which channels; see `core.notifications.routes.Routes`."""
+
+    holder: str = ""
+    channels: tuple[str, ...] = ()
+
+
+class Home(NamedTuple):
+    """What a worker must know of a bot before it has read it: its engine, its strategy's time limit in
+    seconds, and who delivers its alerts."""
+
+    engine: str = ""
+    time_limit: float = 1.0
+    postbox: Postbox = Postbox()
+    since: int = 0
+    """The tape's number behind which a bot begins of which no worker has stored anything."""
+
+
+encode_home = msgspec.json.Encoder().encode
+decode_home = msgspec.json.Decoder(Home).decode
+
+
 class Dispatcher:
     """A thread that owns the way from one engine to its workers. Methods may be called from any thread."""
 
     def __init__(
         self, url: str, engine_id: str, send: Send, *, timings: Timings | None = None,
         on_serving: Callable[[bool], None] = lambda serving: None,
-        lock_for: Callable[[float], float] = lock_seconds,
+        lock_for: Callable[[float], float] = lock_seconds, postbox: Postbox | None = None,
     ) -> None:  # fmt: skip
         """`send(bot_id, time_limit_sec)` puts a cycle into the queue. `on_serving` is told, from the thread,
         whether anybody works for the bots."""
@@ -52,10 +76,12 @@ class Dispatcher:
         self._names = Names.of(url)
         self._on_serving = on_serving
         self._lock_for = lock_for
+        self._postbox = postbox or Postbox()
         self.tape = TapeWriter(self._names, engine_id)
         self._changed = threading.Condition()
         self._limits: dict[str, float] = {}
         self._sent: dict[str, float] = {}
+        self._since: dict[str, int] = {}
         self._last: dict[str, int] = {}
         """The number of the last entry that concerns a bot."""
         self._check_at: dict[str, float] = {}
@@ -79,6 +105,11 @@ class Dispatcher:
         """The bots there are, each with its strategy's time limit in seconds."""
         with self._changed:
             self._limits = dict(limits)
+
+    def begin_bot(self, bot_id: str) -> None:
+        """No worker has stored anything of this bot: it hears what is written from now on, nothing older."""
+        with self._changed:
+            self._since[bot_id] = self.tape.number
 
     def add(self, topic: str, entry: Entry, at: float, bot_ids: Iterable[str]) -> None:
         """Write an entry of the time `at`, and have these bots take it in."""
@@ -143,7 +174,10 @@ class Dispatcher:
             pattern = self._names.tape(self._engine_id, "*")
             prefix = len(self._names.tape(self._engine_id, ""))
             topics = [key.decode()[prefix:] for key in client.scan_iter(pattern, count=1000)]
-            self.tape.begin_after(last_number(client, self._names, self._engine_id, topics))
+            shift = self.tape.begin_after(last_number(client, self._names, self._engine_id, topics))
+            with self._changed:
+                for numbers in (self._last, self._since):
+                    numbers.update({bot_id: number + shift for bot_id, number in numbers.items()})
             self._begun = True
 
     def _work(self, client: Any) -> bool:
@@ -179,7 +213,12 @@ class Dispatcher:
         marked = mark_queued(client, self._names, [(bot_id, QUEUED_SECONDS) for bot_id, _ in wanted])
         if not marked:
             return
-        homes = {bot_id: f"{limits[bot_id]} {self._engine_id}" for bot_id in marked}
+        homes = {
+            bot_id: encode_home(
+                Home(self._engine_id, limits[bot_id], self._postbox, self._since.get(bot_id, 0))
+            )
+            for bot_id in marked
+        }
         client.hset(self._names.homes, mapping=homes)
         for place, bot_id in enumerate(marked):
             with self._changed:

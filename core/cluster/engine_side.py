@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from core.bots.desk import Surroundings
+from core.bots.surroundings import Surroundings
+from core.cluster.dispatcher import Postbox
 from core.cluster.engine_link import EngineLink
 from core.cluster.link import Timings
 from core.cluster.remote_bots import RemoteBots
@@ -24,16 +25,19 @@ class EngineSide:
 
     def __init__(
         self, url: str, engine_id: str, bus: EventBus, post: Callable[[Any], object], *, remote: bool,
-        timings: Timings | None = None,
+        timings: Timings | None = None, postbox: Postbox | None = None,
     ) -> None:  # fmt: skip
-        """`post` puts a message into the engine's inbox; with `remote` the bots run in workers."""
+        """`post` puts a message into the engine's inbox; with `remote` the bots run in workers, and `postbox`
+        tells who delivers their alerts."""
         self.url = url
         self.remote = remote
         self._post = post
         self._link = EngineLink(url, engine_id, bus, post, timings=timings, alone=not remote)
         self._bots: RemoteBots | None = None
         if remote:
-            self._bots = RemoteBots(url, engine_id, post, timings=timings, on_serving=self._on_serving)
+            self._bots = RemoteBots(
+                url, engine_id, post, timings=timings, on_serving=self._on_serving, postbox=postbox
+            )
         self._missing = False
 
     def open(self) -> None:

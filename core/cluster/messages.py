@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from core.bots.model import BotFill, BotState, BotTrade
+from core.bots.model import BotAlert, BotFill, BotState, BotTrade
 
 
 class StateMessage(msgspec.Struct, frozen=True, tag="state", tag_field="kind"):
@@ -51,6 +51,7 @@ class StepsMessage(msgspec.Struct, frozen=True, tag="steps", tag_field="kind", k
     engine: str
     fills: tuple[BotFill, ...] = ()
     trades: tuple[BotTrade, ...] = ()
+    alerts: tuple[BotAlert, ...] = ()
     results: tuple[tuple[int, str], ...] = ()
 
 

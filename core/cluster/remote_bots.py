@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from core.bots.desk import Surroundings
 from core.bots.elsewhere import BotsMoved
 from core.bots.model import BotState
-from core.cluster.dispatcher import Dispatcher
+from core.bots.surroundings import Surroundings
+from core.cluster.dispatcher import Dispatcher, Postbox
 from core.cluster.link import Timings
 from core.cluster.listener import FleetListener
 from core.cluster.messages import StepsMessage
@@ -24,7 +24,7 @@ class RemoteBots:
     def __init__(
         self, url: str, engine_id: str, post: Callable[[Any], object], *, timings: Timings | None = None,
         on_serving: Callable[[bool], None] = lambda serving: None,
-        lock_for: Callable[[float], float] = lock_seconds,
+        lock_for: Callable[[float], float] = lock_seconds, postbox: Postbox | None = None,
     ) -> None:  # fmt: skip
         """`post` puts a message into the engine's inbox; `on_serving` hears whether workers live."""
         self._app = app = make_app(url)
@@ -32,7 +32,7 @@ class RemoteBots:
         self._post = post
         self.dispatcher = Dispatcher(
             url, engine_id, lambda bot_id, limit: send_cycle(app, bot_id, limit), timings=timings,
-            on_serving=on_serving, lock_for=lock_for,
+            on_serving=on_serving, lock_for=lock_for, postbox=postbox,
         )  # fmt: skip
         self._listener = FleetListener(url, self, timings=timings, on_steps=self._on_steps)
 
@@ -66,4 +66,6 @@ class RemoteBots:
 
     def _on_steps(self, steps: StepsMessage) -> None:
         if steps.engine == self._engine_id:
-            self._post(BotsMoved(fills=steps.fills, trades=steps.trades, results=steps.results))
+            self._post(BotsMoved(
+                fills=steps.fills, trades=steps.trades, alerts=steps.alerts, results=steps.results
+            ))  # fmt: skip

@@ -14,11 +14,12 @@ from msgspec.structs import replace
 
 from core.bots.base_bot import ATR_SECONDS
 from core.bots.cycles import shape_of
-from core.bots.desk import Surroundings
 from core.bots.elsewhere import AnswerLater, BotsMoved
 from core.bots.model import BotState
 from core.bots.risk import ATR_PERIOD
 from core.bots.run_marker import RunMarker
+from core.bots.surroundings import Surroundings
+from core.cluster.bot_session import MEMORY
 from core.cluster.dispatcher import Dispatcher
 from core.cluster.entries import CLOCK, Aged, Disputed, Entry, Looked, Priced, Told, Volatile
 from core.commands import (
@@ -92,7 +93,9 @@ class RemoteDesk:
         self._write(key, Volatile(key, volatility_pct))
 
     def ask_for_history(self) -> None:
-        """See `BotDesk`: bars of the past go to the workers with the first price, asked for then."""
+        """See `BotDesk.ask_for_history`."""
+        for config in self._configs.values():
+            self._bars(config, (), ask=True)
 
     def on_history(self, key: str) -> None:
         """See `BotDesk.on_history`."""
@@ -139,6 +142,8 @@ class RemoteDesk:
             if known is None or self._keys_of(known) != self._keys_of(state) or self._left(state):
                 self._index()
                 self.publish_all()
+        for alert in moved.alerts:
+            self._bus.publish(alert)
 
     # --- state --------------------------------------------------------------------------------------
 
@@ -238,6 +243,11 @@ class RemoteDesk:
             if not record.retired or record.state.positions
         }  # fmt: skip
         self._last_configs = {record.config.id: record.config for record in records}
+        cursors = {record.config.id: record.memory.get(MEMORY, {}).get("at", 0) for record in records}
+        self._dispatcher.tape.begin_after(max(cursors.values(), default=0))
+        for bot_id in {*cursors, *(bot.id for bot in self._config.bots)}:
+            if not cursors.get(bot_id):
+                self._dispatcher.begin_bot(bot_id)
         self._configure(self._config, only_changed=False)
         if records or self._configs:
             blind = self._marker.begin(now)
@@ -251,12 +261,14 @@ class RemoteDesk:
     def _configure(self, config: Config, *, only_changed: bool) -> None:
         """Tell the workers of every bot how it is to work, or that it is to go."""
         before, self._configs = self._configs, {bot.id: bot for bot in config.bots}
-        self._last_configs.update(self._configs)
-        self._dispatcher.set_bots({bot.id: bot.time_limit_sec for bot in self._last_configs.values()})
+        known = {**self._last_configs, **self._configs}
+        self._dispatcher.set_bots({bot.id: bot.time_limit_sec for bot in known.values()})
         settings = _settings(config)
         for bot in config.bots:
             if only_changed and before.get(bot.id) == bot:
                 continue
+            if bot.id not in self._last_configs:
+                self._dispatcher.begin_bot(bot.id)
             seconds, bars = self._bars(bot, (), ask=True)
             self._tell(bot.id, Told(
                 action="configure", settings=replace(settings, bots=(bot,)), seconds=seconds, bars=bars,
@@ -266,6 +278,7 @@ class RemoteDesk:
         for bot_id in sorted(gone):
             if not only_changed or bot_id in before:
                 self._tell(bot_id, Told(action="configure", settings=settings))
+        self._last_configs = known
         self._index()
         self.publish_all()
 
@@ -320,7 +333,7 @@ class RemoteDesk:
                 log.warning("the bars of %s cannot be read: %s", key, error)
                 continue
             if ask and len(known[key]) < most:
-                self._around.bars.request(key, seconds)
+                self._around.bars.request(key, seconds, patient=False)
         return seconds, known
 
     def _rules(self, config: BotConfig | None) -> dict[str, list[Any] | None]:

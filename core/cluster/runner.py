@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from core.bots.model import BotState
 from core.cluster.bot_session import Batch, BotSession
+from core.cluster.dispatcher import Home, Postbox, decode_home
 from core.cluster.link import Names, Timings, connect, faults
 from core.cluster.locks import BotLock, keep_queued, note_done, unmark
 from core.cluster.messages import StepsMessage, encode
@@ -20,7 +21,7 @@ from core.cluster.publisher import publish_state
 from core.cluster.tape import Item, read_tape
 from core.cluster.tasks import CYCLE_SECONDS, lock_seconds
 from core.errors import StaleBotError
-from core.storage.base import Store
+from core.storage.base import LinesOf, Store
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +39,15 @@ class BotRunner:
     def __init__(
         self, url: str, open_store: Callable[[], Store], *, timings: Timings | None = None,
         lock_for: Callable[[float], float] = lock_seconds,
+        route: Callable[[Postbox], LinesOf] = lambda postbox: lambda fact: (),
     ) -> None:  # fmt: skip
-        """Raises `StorageError`. `lock_for` tells the lock's seconds from the strategy's time limit."""
+        """Raises `StorageError`. `lock_for` tells the lock's seconds from the strategy's time limit, `route`
+        makes the outbox's lines for alerts that somebody delivers."""
         self._names = Names.of(url)
         self._client = connect(url, timings or Timings())
         self._lock_for = lock_for
+        self._route = route
+        self._postbox = Postbox()
         self._store = open_store()
 
     def close(self) -> None:
@@ -52,18 +57,18 @@ class BotRunner:
 
     def time_limit(self, bot_id: str) -> float:
         """See `Runner.time_limit`."""
-        return self._home(bot_id)[1]
+        return self._home(bot_id).time_limit
 
     def run(self, bot_id: str) -> str:
         """See `Runner.run`."""
-        engine, limit = self._home(bot_id)
-        seconds = self._lock_for(limit)
+        home = self._home(bot_id)
+        seconds = self._lock_for(home.time_limit)
         keep_queued(self._client, self._names, bot_id, seconds)
         lock = BotLock(self._client, self._names, bot_id, seconds)
         if not lock.take():
             return "busy"
         try:
-            last = self._until_settled(engine, bot_id, lock)
+            last = self._until_settled(home, bot_id, lock)
         except LockLostError:
             log.warning("the bot %s was taken over by another worker", bot_id)
             return "busy"
@@ -76,12 +81,13 @@ class BotRunner:
 
     def give_up(self, bot_id: str, error: str) -> None:
         """See `Runner.give_up`."""
-        engine, limit = self._home(bot_id)
-        lock = BotLock(self._client, self._names, bot_id, self._lock_for(limit))
+        home = self._home(bot_id)
+        engine = home.engine
+        lock = BotLock(self._client, self._names, bot_id, self._lock_for(home.time_limit))
         if not lock.take():
             return
         try:
-            session = BotSession(bot_id, self._store.bot(bot_id))
+            session = BotSession(bot_id, self._store.bot(bot_id), home.since)
             session.fail(error)
             self._keep(session, engine)
             session.close()
@@ -91,11 +97,14 @@ class BotRunner:
 
     # --- inside -------------------------------------------------------------------------------------
 
-    def _home(self, bot_id: str) -> tuple[str, float]:
-        """The bot's engine and its strategy's time limit."""
+    def _home(self, bot_id: str) -> Home:
+        """What the bot's engine told of it. Its alerts are accepted as that engine's own."""
         known = self._client.hget(self._names.homes, bot_id)
-        limit, _, engine = (known or b"1 ").decode().partition(" ")
-        return engine, float(limit)
+        home = Home() if known is None else decode_home(known)
+        if home.postbox != self._postbox:
+            self._postbox = home.postbox
+            self._store.route(self._route(home.postbox))
+        return home
 
     def _give_back(self, lock: BotLock) -> None:
         try:
@@ -103,18 +112,18 @@ class BotRunner:
         except faults() as error:
             log.warning("a bot's lock stays until it expires: %s", type(error).__name__)
 
-    def _until_settled(self, engine: str, bot_id: str, lock: BotLock) -> int | None:
+    def _until_settled(self, home: Home, bot_id: str, lock: BotLock) -> int | None:
         """Do the cycle, anew if somebody else has moved the bot; see `_cycle`."""
         for _ in range(MOST_OVERTAKEN):
             try:
-                return self._cycle(engine, bot_id, lock)
+                return self._cycle(home, bot_id, lock)
             except StaleBotError:
                 log.warning("the bot %s was moved by somebody else; the cycle begins anew", bot_id)
-        return self._cycle(engine, bot_id, lock)
+        return self._cycle(home, bot_id, lock)
 
-    def _cycle(self, engine: str, bot_id: str, lock: BotLock) -> int | None:
+    def _cycle(self, home: Home, bot_id: str, lock: BotLock) -> int | None:
         """Take in the tape to its end; the number of its last entry, None if time is up before."""
-        session = BotSession(bot_id, self._store.bot(bot_id))
+        engine, session = home.engine, BotSession(bot_id, self._store.bot(bot_id), home.since)
         end = time.monotonic() + CYCLE_SECONDS
         try:
             while True:
@@ -155,10 +164,13 @@ class BotRunner:
     def _tell(self, engine: str, batch: Batch) -> None:
         fills = tuple(fill for change in batch.changes for fill in change.fills)
         trades = tuple(trade for change in batch.changes for trade in change.trades)
+        alerts = tuple(alert for change in batch.changes for alert in change.alerts)
         if batch.changes:
             self._publish(engine, batch.changes[-1].state)
-        if fills or trades or batch.results:
-            steps = StepsMessage(engine=engine, fills=fills, trades=trades, results=tuple(batch.results))
+        if fills or trades or alerts or batch.results:
+            steps = StepsMessage(
+                engine=engine, fills=fills, trades=trades, alerts=alerts, results=tuple(batch.results)
+            )
             self._client.publish(self._names.events, encode(steps))
 
     def _publish(self, engine: str, state: BotState) -> None:

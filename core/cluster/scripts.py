@@ -108,10 +108,12 @@ for i = 5, #ARGV, 4 do
   -- An entry that is there already is refused by its number, which is what we want.
   redis.pcall('XADD', stream, 'MAXLEN', '~', ARGV[3], ARGV[i + 1] .. '-0', 'b', ARGV[i + 2], 'd', ARGV[i + 3])
 end
+for i = 3, #KEYS do redis.call('EXPIRE', KEYS[i], 604800) end
 if ARGV[4] ~= '' then redis.call('SET', KEYS[2], ARGV[4]) end
 return 1
 """
-"""Append to an engine's streams, unless Redis has forgotten it: then everything is to be written again."""
+"""Append to an engine's streams, unless Redis has forgotten it: then everything is to be written again. A
+stream into which nothing is written for a week is forgotten."""
 
 RELEASE = """
 -- KEYS key  ARGV token

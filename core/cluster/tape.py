@@ -70,10 +70,23 @@ class TapeWriter:
         self.lost = 0
         """Entries that were dropped because Redis was away for too long."""
 
-    def begin_after(self, number: int) -> None:
-        """Give no number up to this one: bots have seen it."""
+    def begin_after(self, number: int) -> int:
+        """Give no number up to this one: bots have seen it. What waits gets others, if it must; by how much
+        they are higher then. Call it before anything is written."""
         with self._lock:
-            self._number = max(self._number, number)
+            shift = max(0, number + 1 - self._waiting[0][1]) if self._waiting else 0
+            self._waiting = deque(
+                (topic, at + shift, before and before + shift, entry)
+                for topic, at, before, entry in self._waiting
+            )
+            self._last = {topic: at + shift for topic, at in self._last.items()}
+            self._number = max(self._number + shift, number)
+            return shift
+
+    @property
+    def number(self) -> int:
+        """The last number that was given."""
+        return self._number
 
     def add(self, topic: str, entry: Entry, at: float) -> int:
         """Put an entry behind all others; `topic` is an instrument's key, `CLOCK` or a bot's `topic_of`."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Any
+from urllib.parse import parse_qs
 
 from core.cluster.link import Names
 
@@ -21,7 +23,9 @@ def make_app(url: str) -> Any:
     """The application on the broker `url`. Results are not kept: they are in the database."""
     from celery import Celery
 
-    app = Celery("swing_hunter", broker=url, set_as_current=False)
+    app = Celery("swing_hunter", broker=broker_of(url), set_as_current=False)
+    if url.startswith("rediss:"):
+        app.conf.broker_use_ssl = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
     app.conf.update(
         task_default_queue=QUEUE, task_serializer="json", accept_content=["json"], task_ignore_result=True,
         # A task counts as done when it is done: what a killed worker had is given to another.
@@ -39,6 +43,16 @@ def make_app(url: str) -> Any:
         worker_enable_remote_control=False, enable_utc=True,
     )  # fmt: skip
     return app
+
+
+def broker_of(url: str) -> str:
+    """Celery's name for the same Redis: it writes those behind a file system's socket in its own way."""
+    if not url.startswith("unix://"):
+        return url
+    place, _, query = url.removeprefix("unix://").partition("?")
+    base = f"redis+socket://{place}"
+    number = parse_qs(query).get("db", ["0"])[0]
+    return f"{base}?virtual_host={number}"
 
 
 def close_app(app: Any) -> None:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from core.bars.keeper import BarKeeper
-from core.bots.desk import BotDesk, Surroundings
 from core.clock import Clock
 from core.commands import InstrumentsChanged
 from core.config import Config
@@ -38,6 +37,8 @@ from core.storage.base import Store
 from core.storage.memory_store import MemoryStore
 
 if TYPE_CHECKING:
+    from core.bots.desk import BotDesk
+    from core.bots.surroundings import Surroundings
     from core.cluster.remote_desk import RemoteDesk
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ LONG_PAUSE = 30.0
 """Seconds between two such looks from which on the computer must have slept, or its clock was set."""
 
 StoreFactory = Callable[[Config], Store]
-RemoteDeskFactory = Callable[[Config, Surroundings], "RemoteDesk"]
+RemoteDeskFactory = Callable[[Config, "Surroundings"], "RemoteDesk"]
 
 
 def trades_simulation(config: Config) -> bool:
@@ -428,6 +429,9 @@ class Engine:
 
     def _make_desk(self) -> BotDesk | RemoteDesk:
         """The bots of this world, with their stops armed; only true prices go to workers."""
+        from core.bots.desk import BotDesk
+        from core.bots.surroundings import Surroundings
+
         config = self.config
         around = Surroundings(
             store=self.store, clock=self.clock, real_clock=self._real_clock, bus=self.bus,

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.bots.desk import BotDesk, Surroundings
+from core.bots.desk import BotDesk
 from core.bots.elsewhere import AnswerLater, BotsMoved
+from core.bots.surroundings import Surroundings
 from core.clock import Clock
 from core.commands import (
     ApplyConfig,
@@ -31,6 +32,7 @@ from core.config import Config
 from core.engine.engine import Engine, StoreFactory, replays, works_remotely
 from core.engine.inbox import Inbox
 from core.engine.ledger import Ledger
+from core.engine.unguarded import Unguarded
 from core.errors import InputError, SwingHunterError, UserError, WorldError
 from core.events import EventBus
 from core.feed.budget import PROCESS_BUDGETS, BudgetRegistry
@@ -48,6 +50,7 @@ from core.sources.push_base import PushSource
 from core.sources.registry import auto_order, create_source, push_order
 
 if TYPE_CHECKING:
+    from core.bots.surroundings import Surroundings
     from core.cluster.engine_side import EngineSide
     from core.cluster.remote_desk import RemoteDesk
     from core.replay.recorder import Recorder
@@ -108,6 +111,7 @@ class EngineLoop:
         self._live: LiveFeed | None = None
         self._replay = ReplayFeed(self.inbox, self._engine_clock, recordings, open_store)
         self._ledger: Ledger | None = None
+        self._unguarded = Unguarded(self._clock)
         self._bugs: set[object] = set()
         self.alive_at = float("-inf")
         """When the loop last did something (`clock.monotonic`): at least every second while it lives. Any
@@ -201,6 +205,7 @@ class EngineLoop:
                 self._take(quote)
         self._guarded(lambda _: engine.end_batch(), None)
         feed.tick()
+        self._unguarded.look(engine, running=feed.running)
         self.alive_at = self._clock.monotonic()
 
     def _take(self, quote: Quote) -> None:
@@ -261,7 +266,8 @@ class EngineLoop:
             self.bus.publish(message)
             if message.state == "stopped":
                 self.engine.expire_prices()
-                self._tell_unguarded()
+                if not self.stopping:
+                    self._unguarded.tell(self.engine)
         elif isinstance(message, DailyCloses):
             self._record(message)
             self.engine.on_daily(message)
@@ -297,6 +303,7 @@ class EngineLoop:
 
     def _on_moved(self, moved: BotsMoved) -> None:
         """Bots that run in workers have made steps."""
+
         bots = self.engine.bots
         if not isinstance(bots, BotDesk):
             before = bots.keys()
@@ -310,12 +317,6 @@ class EngineLoop:
         """Ask first for what is held and for what is on the screen."""
         assert self._live is not None
         self._live.prefer(self._on_screen.union(self.engine.preferred))
-
-    def _tell_unguarded(self) -> None:
-        """The feed rests: no stop of a bot can be looked after."""
-        count = len(self.engine.bots.held())
-        if count and not self.stopping:
-            self.bus.publish(Notice("warning", "bots.no_feed", {"count": count}))
 
     def _execute(self, command: Command) -> None:
         assert self._feed is not None
@@ -419,10 +420,15 @@ class EngineLoop:
         if known is not None and (known.url, known.remote) == (url, remote):
             return
         self._leave_cluster()
+        from core.cluster.dispatcher import Postbox
         from core.cluster.engine_link import engine_id_of
         from core.cluster.engine_side import EngineSide
 
-        self._cluster = EngineSide(url, engine_id_of(self._data_dir), self.bus, self.inbox.put, remote=remote)
+        routes = self._routes
+        self._cluster = EngineSide(
+            url, engine_id_of(self._data_dir), self.bus, self.inbox.put, remote=remote,
+            postbox=None if routes is None else Postbox(routes.holder, routes.channels),
+        )  # fmt: skip
         self._cluster.open()
 
     def _remote_desk(self, config: Config, around: Surroundings) -> RemoteDesk:

@@ -214,7 +214,8 @@ def _sheet(message: Message, palette: Colors) -> str:
     """Side and kind are told by the edge's colour, besides the arrow and the word in the title."""
     by_kind = {Kind.RISK: palette.warning, Kind.ERROR: palette.down}
     edge = {"BUY": palette.up, "SELL": palette.down}.get(message.side)
-    edge = edge or by_kind.get(message.kind, palette.accent)
+    by_tone = {"up": palette.up, "down": palette.down, "warning": palette.warning}
+    edge = edge or by_tone.get(message.tone) or by_kind.get(message.kind, palette.accent)
     title = edge if message.side else palette.text
     line = palette.simulated if message.simulated else palette.line.mixed(palette.text, 0.25)
     return f"""

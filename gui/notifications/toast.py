@@ -31,6 +31,7 @@ class Toast(QFrame):
         self.setProperty("simulated", message.simulated)
         self.setAttribute(Qt.WA_ShowWithoutActivating)
         self.setAttribute(Qt.WA_StyledBackground)
+        self.setAttribute(Qt.WA_OpaquePaintEvent)
         self.setFocusPolicy(Qt.NoFocus)
         self.setCursor(Qt.PointingHandCursor)
         self.setToolTip(tr("notify.toast_hint"))
@@ -114,19 +115,24 @@ class Toast(QFrame):
                 layout.addWidget(label)
 
     def _make_fade(self) -> QPropertyAnimation:
-        effect = QGraphicsOpacityEffect(self)
-        effect.setOpacity(0.0)
-        self.setGraphicsEffect(effect)
-        fade = QPropertyAnimation(effect, b"opacity", self)
+        fade = QPropertyAnimation(self)
+        fade.setPropertyName(b"opacity")
         fade.setDuration(_FADE_MS)
         fade.setEasingCurve(QEasingCurve.OutCubic)
         fade.finished.connect(self._faded)
         return fade
 
     def _animate(self, opacity: float) -> None:
+        """Fade to `opacity`. The effect is only there meanwhile: without one the toast is opaque, and the
+        window's own lines between its zones are not painted over it."""
         self._fade.stop()
-        self.graphicsEffect().setEnabled(True)
-        self._fade.setStartValue(self.graphicsEffect().property("opacity"))
+        effect = self.graphicsEffect()
+        if effect is None:
+            effect = QGraphicsOpacityEffect(self)
+            effect.setOpacity(1.0 - opacity)
+            self.setGraphicsEffect(effect)
+            self._fade.setTargetObject(effect)
+        self._fade.setStartValue(effect.property("opacity"))
         self._fade.setEndValue(opacity)
         self._fade.start()
 
@@ -134,8 +140,7 @@ class Toast(QFrame):
         if self._fade.endValue() == 0.0:
             self.remove()
         else:
-            # A widget with an effect is not painted again where the window's separators were, and is cut.
-            self.graphicsEffect().setEnabled(False)
+            self.setGraphicsEffect(None)  # type: ignore[arg-type]  # the stubs know no None
 
 
 class ToastStack(QObject):
@@ -223,8 +228,7 @@ def _sheet(message: Message, palette: Colors) -> str:
     title = edge if message.side else palette.text
     line = palette.simulated if message.simulated else palette.line.mixed(palette.text, 0.25)
     return f"""
-        #toast {{ background: {palette.panel}; border: 1px solid {line}; border-left: 4px solid {edge};
-                  border-top-right-radius: 6px; border-bottom-right-radius: 6px; }}
+        #toast {{ background: {palette.panel}; border: 1px solid {line}; border-left: 4px solid {edge}; }}
         #toast QLabel {{ background: transparent; border: none; }}
         #toastTitle {{ color: {title}; font-size: {BASE_PX}px; font-weight: 600; }}
         #toastBody {{ color: {palette.text}; font-size: {BASE_PX}px; }}

@@ -15,8 +15,9 @@ from core.clock import FakeClock
 from core.commands import InstrumentsChanged
 from core.config import Config, RealTimeConfig, StorageConfig
 from core.engine import journal as journal_module
-from core.engine.engine import Engine, trades_simulation
+from core.engine.engine import Engine
 from core.engine.journal import SignalJournal
+from core.engine.worlds import trades_simulation
 from core.errors import InputError, StorageError
 from core.events import EventBus
 from core.model import (

@@ -25,6 +25,15 @@ from core.engine.outbox import Outbox
 from core.engine.portfolio import Portfolio
 from core.engine.prices import PriceBook
 from core.engine.signals import SignalRule, daily_volatility
+from core.engine.worlds import (
+    StoreFactory,
+    counts_simulated,
+    noise_of,
+    replays,
+    trades_simulation,
+    works_remotely,
+    world_of,
+)
 from core.errors import StorageError
 from core.events import EventBus
 from core.exchanges import EXCHANGES
@@ -49,37 +58,7 @@ AGE_EVERY = 1.0
 LONG_PAUSE = 30.0
 """Seconds between two such looks from which on the computer must have slept, or its clock was set."""
 
-StoreFactory = Callable[[Config], Store]
 RemoteDeskFactory = Callable[[Config, "Surroundings"], "RemoteDesk"]
-
-
-def trades_simulation(config: Config) -> bool:
-    """Whether the user chose the simulator, so that its prices count as far as they can."""
-    return config.real_time.live_data_source == "simulation"
-
-
-def replays(config: Config) -> bool:
-    """Whether prices come from a recording."""
-    return config.real_time.live_data_source == "replay"
-
-
-def works_remotely(config: Config) -> bool:
-    """Whether bots run in workers: only for true prices."""
-    return config.bot_executor == "celery" and not _counts_simulated(config)
-
-
-def _world(config: Config) -> tuple[object, ...]:
-    """What has to be the same for prices, signals and positions to have to do with each other."""
-    return trades_simulation(config), replays(config), config.storage.url, works_remotely(config)
-
-
-def _noise(config: Config) -> tuple[str, int]:
-    return config.real_time.noise_filter, config.real_time.noise_window
-
-
-def _counts_simulated(config: Config) -> bool:
-    """Whether prices that are marked as not real give signals and value positions."""
-    return trades_simulation(config) or replays(config)
 
 
 class Engine:
@@ -99,7 +78,7 @@ class Engine:
         self.bus = bus
         self._open_store = open_store
         self._switch(config)
-        simulated = _counts_simulated(config)
+        simulated = counts_simulated(config)
         real_time = config.real_time
         self._real_clock = real_clock(clock)
         self.on_look: Callable[[float, float], None] | None = None
@@ -114,7 +93,7 @@ class Engine:
         self.rule = SignalRule(
             real_time.signal_threshold_pct, real_time.signal_cooldown_sec, trade_simulation=simulated
         )
-        self.rule.noise = make_filter(*_noise(config))
+        self.rule.noise = make_filter(*noise_of(config))
         self.portfolio = Portfolio(self.day_start, trade_simulation=simulated)
         self.instruments: tuple[Instrument, ...] = ()
         self._signals: list[Signal] = []
@@ -304,8 +283,8 @@ class Engine:
         Raises `StorageError` or `InputError` and then has changed nothing.
         """
         old = self.config
-        simulated = _counts_simulated(config)
-        another_world = _world(config) != _world(old)
+        simulated = counts_simulated(config)
+        another_world = world_of(config) != world_of(old)
         calendar = MarketCalendar(config.extra_closures)
         store = self._open_store(config) if another_world else self.store
         self.config = config
@@ -326,8 +305,8 @@ class Engine:
             config.real_time.signal_threshold_pct, config.real_time.signal_cooldown_sec,
             trade_simulation=simulated,
         )  # fmt: skip
-        if _noise(config) != _noise(old):
-            self.rule.noise = make_filter(*_noise(config))
+        if noise_of(config) != noise_of(old):
+            self.rule.noise = make_filter(*noise_of(config))
         if another_world:
             self._change_world(store, config)
         else:
@@ -413,14 +392,14 @@ class Engine:
         self.outbox = Outbox(store, self._real_clock, self.bus, self._routes)
         self._journal = SignalJournal(store)
         self._store_error = ""
-        self.portfolio.trade_simulation = _counts_simulated(config)
+        self.portfolio.trade_simulation = counts_simulated(config)
         self._drop_conflicts()
         self.prices = self._make_book(config)
         self._looked = None
         self.rule.forget()
         self.portfolio.set_positions(())
         self.bars.change_world(
-            self._bar_store(config), simulated=_counts_simulated(config),
+            self._bar_store(config), simulated=counts_simulated(config),
             round_the_clock=trades_simulation(config),
         )  # fmt: skip
         self._load()
@@ -436,7 +415,7 @@ class Engine:
         around = Surroundings(
             store=self.store, clock=self.clock, real_clock=self._real_clock, bus=self.bus,
             calendar=self._calendar, bars=self.bars, holds=self._is_disputed,
-            signal_memory=self.rule.dump, simulated=_counts_simulated(config),
+            signal_memory=self.rule.dump, simulated=counts_simulated(config),
             round_the_clock=trades_simulation(config), patient=replays(config),
         )  # fmt: skip
         if self._remote is not None and works_remotely(config):

@@ -29,10 +29,11 @@ from core.commands import (
     WatchBars,
 )
 from core.config import Config
-from core.engine.engine import Engine, StoreFactory, replays, works_remotely
+from core.engine.engine import Engine
 from core.engine.inbox import Inbox
 from core.engine.ledger import Ledger
 from core.engine.unguarded import Unguarded
+from core.engine.worlds import StoreFactory, feed_settings, replays, works_remotely
 from core.errors import InputError, SwingHunterError, UserError, WorldError
 from core.events import EventBus
 from core.feed.budget import PROCESS_BUDGETS, BudgetRegistry
@@ -58,18 +59,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LONGEST_WAIT = 1.0
-
-
-def _feed_settings(config: Config) -> tuple[object, ...]:
-    """What the feed works by: a change of anything else leaves it running."""
-    live = config.real_time
-    if replays(config):
-        return live.live_data_source, live.replay_file, live.replay_speed, config.exchange
-    return (
-        config.websocket, live.live_data_source, live.use_tvdata, live.update_interval_ms,
-        live.poll_interval_sec, live.max_live_symbols, live.stale_after_sec, live.allow_simulation,
-        live.yahoo_base, live.yahoo_stream,
-    )  # fmt: skip
 
 
 class EngineLoop:
@@ -381,7 +370,7 @@ class EngineLoop:
             engine.forget_unpriced()
             feed.watch(engine.priced())
             self._prefer()
-        feed_changed = _feed_settings(old) != _feed_settings(config)
+        feed_changed = feed_settings(old) != feed_settings(config)
         another_world = engine.store is not world
         was_running = feed.running
         if feed_changed or another_world:

@@ -299,7 +299,7 @@ class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
     `state` is "idle", "connecting", "ok", "old" (it answers, but its `newest` price of an open market is an
     old one), "failing" or "blocked" (rate limited). `next_try`, `newest` and `connected_since` are Unix
     times; `requests` of `budget` went to its provider in the last minute. A source that pushes also tells how
-    often it had to connect again, and its prices per second (`rate`).
+    often it had to connect again; `rate` is its prices per second.
     """
 
     name: str

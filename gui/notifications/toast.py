@@ -125,6 +125,7 @@ class Toast(QFrame):
 
     def _animate(self, opacity: float) -> None:
         self._fade.stop()
+        self.graphicsEffect().setEnabled(True)
         self._fade.setStartValue(self.graphicsEffect().property("opacity"))
         self._fade.setEndValue(opacity)
         self._fade.start()
@@ -132,6 +133,9 @@ class Toast(QFrame):
     def _faded(self) -> None:
         if self._fade.endValue() == 0.0:
             self.remove()
+        else:
+            # A widget with an effect is not painted again where the window's separators were, and is cut.
+            self.graphicsEffect().setEnabled(False)
 
 
 class ToastStack(QObject):

@@ -26,7 +26,7 @@ from core.commands import (
     WatchBars,
 )
 from core.config import Config
-from core.engine.engine import replays, trades_simulation
+from core.engine.worlds import replays, trades_simulation
 from core.feed.messages import InstrumentUnknown
 from core.market_calendar import MarketCalendar
 from core.model import FeedStatus, PortfolioSnapshot, Signal, SourceConflict

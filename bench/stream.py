@@ -180,7 +180,7 @@ def deaf() -> list[Figure]:
     name = f"{DEAF} of {HEARING + DEAF} never read"
     return [
         Figure(f"{name}: the others slower by (p50)", together.slower_than(alone), "%", 10),
-        Figure(f"{name}: the others cost more CPU by", together.dearer_than(alone), "%", 10),
+        Figure(f"{name}: CPU per update that arrives, more by", together.dearer_than(alone), "%"),
         Figure(f"{name}: not cut off within 30 s", left, "", 0),
     ]
 

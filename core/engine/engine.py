@@ -116,34 +116,27 @@ class Engine:
         self, quote: Quote, check_signal: Callable[[Tick], object], update_pnl: Callable[[Tick], object]
     ) -> None:
         """The order of work for one quote, in this one place; the worker passes steps of its own."""
-        tick = self.vet(quote)
-        if tick is not None:
-            check_signal(tick)
-            update_pnl(tick)
-            if tick.key in self._botted:
-                self.bots.on_tick(quote, tick, self.prices.state(tick.key))
-            self.keep_bar(quote, tick)
-            self.bus.publish(tick)
-
-    def keep_bar(self, quote: Quote, tick: Tick) -> None:
-        """Take the price into its bar."""
+        conflict = self.cross.hear(quote)
+        if conflict is not None:
+            self._doubts.tell_conflict(conflict)
+        tick = self.prices.vet(quote)
+        if tick is None:
+            return
+        check_signal(tick)
+        update_pnl(tick)
+        if tick.key in self._botted:
+            self.bots.on_tick(quote, tick, self.prices.states[tick.key])
         if quote.span:
             self.bars.add_told(quote, tick)
         else:
             self.bars.add(tick)
-
-    def vet(self, quote: Quote) -> Tick | None:
-        """Hold `quote` against what other sources say, then vet it into a tick, if it says anything new."""
-        conflict = self.cross.hear(quote)
-        if conflict is not None:
-            self._doubts.tell_conflict(conflict)
-        return self.prices.vet(quote)
+        self.bus.publish(tick)
 
     def check_signal(self, tick: Tick) -> Signal | None:
         """Hold `tick` against the signal rule; a signal is stored and published at the end of the batch."""
-        if not self._signals_on or self.cross.holds(tick.key):
+        if not self._signals_on or tick.key in self.cross.held:
             return None
-        state = self.prices.state(tick.key)
+        state = self.prices.states[tick.key]
         if state.effective < state.newest:
             return None  # An older price than one that was already seen is shown, but moves nothing.
         signal = self.rule.check(tick, state.session, state.gap)

@@ -182,9 +182,17 @@ class ToastStack(QObject):
         """Follow the window's size; take the Esc that nothing in the window had a use for."""
         if event.type() == QEvent.Resize:
             self._arrange()
+        elif event.type() == QEvent.Paint:
+            self._stay_on_top()
         elif self._toasts and isinstance(event, QKeyEvent) and event.type() == QEvent.KeyPress:
             return self._take_escape(event) or super().eventFilter(watched, event)
         return super().eventFilter(watched, event)
+
+    def _stay_on_top(self) -> None:
+        """Qt raises the grips between a window's zones whenever it arranges them anew."""
+        for toast in self._toasts:
+            if toast.parentWidget().children()[-1] is not toast:
+                toast.raise_()
 
     def _take_escape(self, event: QKeyEvent) -> bool:
         if event.key() != Qt.Key_Escape or int(event.modifiers()) != int(Qt.NoModifier):

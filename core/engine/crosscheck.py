@@ -130,9 +130,9 @@ class CrossCheck:
 
     def start_over(self, tolerance: float) -> list[SourceConflict]:
         """Begin to compare anew, by another tolerance; the conflicts that end by that."""
-        ended = [msgspec.structs.replace(conflict, over=True) for conflict in self._conflicts.values()]
+        ended = [msgspec.structs.replace(conflict, over=True) for conflict in self.held.values()]
         self.tolerance = tolerance
-        self._voices, self._conflicts = {}, {}
+        self._voices, self.held = {}, {}
         return ended
 
     def keep_only(self, keys: Iterable[str]) -> None:

@@ -22,7 +22,7 @@ from core.config import BotConfig, Config
 from core.model import Notice
 from core.storage import open_store
 from core.storage.base import Store
-from tests.cluster_helpers import QUICK, redis_server  # noqa: F401
+from tests.cluster_helpers import PATIENT, redis_server  # noqa: F401
 from tests.cluster_worker import lock_for
 from tests.loopback.redis_server import RedisServer
 from tests.test_cluster_workers import BOTS, LIVE, Rig, ledger, locally, walk
@@ -78,7 +78,7 @@ class Workers:
         self.heard: queue.Queue[Any] = queue.Queue()
         self.serving: list[bool] = []
         self.remote = RemoteBots(
-            server.url, "e1", self.heard.put, timings=QUICK, lock_for=lock_for, on_serving=self.serving.append
+            server.url, "e1", self.heard.put, timings=PATIENT, lock_for=lock_for, on_serving=self.serving.append
         )
         self.stack.callback(self.remote.stop)
         config = Config(bots=bots, real_time=LIVE, bot_executor="celery")
@@ -221,7 +221,7 @@ def test_redis_killed_and_started_empty_between_prices(make: Callable[..., Worke
     assert ledger(workers.ledger) == ledger(locally(prices))
 
 
-@pytest.mark.allow_log(r"WARNING (core\.(engine|bots|bars|storage)|psycopg)")
+@pytest.mark.allow_log(r"WARNING (core\.(engine|bots|bars|storage|cluster)|psycopg)")
 def test_a_database_that_goes_away_is_waited_for(make: Callable[..., Workers], postgres: Any) -> None:
     workers = make()
     prices = walk(150)

@@ -44,7 +44,8 @@ BOTS = (
         direction="both",
     ),
     BotConfig(id="b2", name="B2", symbols=("THYAO",), autostart=True, strategy="ema_cross", quantity=10,
-              trailing_stop_atr=2.0, take_profit_pct=1.5, check_interval_sec=10.0),
+              params={"timeframe_sec": 60, "fast": 2, "slow": 3}, trailing_stop_atr=2.0,
+              take_profit_pct=1.5, check_interval_sec=10.0),
     BotConfig(id="b3", name="B3", symbols=("ASELS",), autostart=True, direction="both", stop_loss_pct=0.7),
 )  # fmt: skip
 LIVE = RealTimeConfig(signal_threshold_pct=0.6, signal_cooldown_sec=3.0, live_data_source="yfinance")
@@ -73,7 +74,7 @@ class Rig:
         self.engine = Engine(config, lambda _config: open_store(), self.clock, self.bus, remote=remote)
         self.engine.watch((ASELS, THYAO))
 
-    def price(self, instrument: Instrument, price: float, seconds: float = 1.0, **fields: Any) -> None:
+    def price(self, instrument: Instrument, price: float, seconds: float = 7.0, **fields: Any) -> None:
         """A price of this moment, `seconds` after the last."""
         self.clock.advance(seconds)
         now = self.clock.time()
@@ -181,7 +182,7 @@ def test_workers_keep_the_same_books_as_the_local_executor(plant: Plant) -> None
             assert rng.choice(workers).run(rng.choice(BOTS).id) == "done"
     plant.run_all()
     expected = ledger(locally(prices))
-    assert sum(len(bot[4]) for bot in expected) > 20
+    assert all(len(bot[4]) > 1 for bot in expected), [len(bot[4]) for bot in expected]
     assert ledger(plant.ledger) == expected
 
 

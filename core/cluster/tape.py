@@ -85,8 +85,9 @@ class TapeWriter:
 
     @property
     def number(self) -> int:
-        """The last number that was given."""
-        return self._number
+        """A number that is lower than all that are given from now on, and no lower than any given before."""
+        with self._lock:
+            return max(self._number, round(self._now() * 1e6) - 1)
 
     def add(self, topic: str, entry: Entry, at: float) -> int:
         """Put an entry behind all others; `topic` is an instrument's key, `CLOCK` or a bot's `topic_of`."""

@@ -86,8 +86,12 @@ def lock_seconds(time_limit_sec: float) -> float:
 
 
 def send_cycle(app: Any, bot_id: str, time_limit_sec: float) -> None:
-    """Put a cycle of a bot into the queue. Raises what the broker raises."""
+    """Put a cycle of a bot into the queue. Raises `ConnectionError` if Redis does not take it."""
+    from kombu.exceptions import OperationalError
+
     soft = CYCLE_SECONDS + time_limit_sec + SPARE_SECONDS
-    app.send_task(
-        TASK, args=[bot_id], queue=QUEUE, retry=False, soft_time_limit=soft, time_limit=soft + SPARE_SECONDS
-    )
+    hard = soft + SPARE_SECONDS
+    try:
+        app.send_task(TASK, args=[bot_id], queue=QUEUE, retry=False, soft_time_limit=soft, time_limit=hard)
+    except OperationalError as error:
+        raise ConnectionError(str(error)) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
@@ -19,6 +20,7 @@ from core.bots.elsewhere import BotsMoved
 from core.bots.registry import USER_FOLDER, load_user_strategies
 from core.cluster.remote_bots import RemoteBots
 from core.config import BotConfig, Config
+from core.errors import StorageError
 from core.model import Notice
 from core.storage import open_store
 from core.storage.base import Store
@@ -78,7 +80,12 @@ class Workers:
         self.heard: queue.Queue[Any] = queue.Queue()
         self.serving: list[bool] = []
         self.remote = RemoteBots(
-            server.url, "e1", self.heard.put, timings=PATIENT, lock_for=lock_for, on_serving=self.serving.append
+            server.url,
+            "e1",
+            self.heard.put,
+            timings=PATIENT,
+            lock_for=lock_for,
+            on_serving=self.serving.append,
         )
         self.stack.callback(self.remote.stop)
         config = Config(bots=bots, real_time=LIVE, bot_executor="celery")
@@ -236,6 +243,8 @@ def test_a_database_that_goes_away_is_waited_for(make: Callable[..., Workers], p
         time.sleep(1.0)  # the worker finds out; nothing tells when
     finally:
         postgres.start()
+    with contextlib.suppress(StorageError):
+        workers.ledger.bots()  # the test's own connection has died, too; the next call makes a new one
     for instrument, price in prices[100:]:
         workers.rig.price(instrument, price)
     workers.settle()

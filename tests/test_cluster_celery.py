@@ -78,7 +78,12 @@ class Workers:
         self.heard: queue.Queue[Any] = queue.Queue()
         self.serving: list[bool] = []
         self.remote = RemoteBots(
-            server.url, "e1", self.heard.put, timings=PATIENT, lock_for=lock_for, on_serving=self.serving.append
+            server.url,
+            "e1",
+            self.heard.put,
+            timings=PATIENT,
+            lock_for=lock_for,
+            on_serving=self.serving.append,
         )
         self.stack.callback(self.remote.stop)
         config = Config(bots=bots, real_time=LIVE, bot_executor="celery")

@@ -21,15 +21,13 @@ log = logging.getLogger(__name__)
 class Timings(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds. Tests take shorter ones.
 
-    An engine's heartbeat comes every `beat`; after `silent` without one its bots are not live. A listener
-    publishes its own heartbeat every `ping` and connects anew after `dead` without hearing anything, which
-    with a heartbeat that waits for its `reply` just then is within 15 seconds in all. `reply`
-    and `connect` bound each call; a broken connection is tried again after a random pause that grows from
-    `first_pause` to `longest_pause`.
+    An engine's heartbeat comes every `beat`. A listener publishes its own every `ping` and connects anew
+    after `dead` without hearing anything: within 15 seconds, even if its heartbeat waits for its reply just
+    then. `reply` and `connect` bound each call; a broken connection is tried again after a random pause that
+    grows from `first_pause` to `longest_pause`.
     """
 
     beat: float = 2.0
-    silent: float = 5.0
     ping: float = 5.0
     dead: float = 12.0
     reply: float = 2.0

@@ -133,8 +133,14 @@ class Heart:
 
 def run_worker(app: Any, url: str, *, pool: str, processes: int, log_level: str) -> None:
     """Work until SIGTERM or Ctrl-C; a cycle that runs is finished then."""
+    from celery.signals import worker_ready
+
     heart = Heart(url)
-    heart.start()
+
+    def begin(**_: Any) -> None:
+        heart.start()
+
+    worker_ready.connect(begin)
     name = f"bots-{os.getpid()}@{socket.gethostname()}"
     try:
         worker = app.Worker(
@@ -143,4 +149,5 @@ def run_worker(app: Any, url: str, *, pool: str, processes: int, log_level: str)
         )  # fmt: skip
         worker.start()
     finally:
+        worker_ready.disconnect(begin)
         heart.stop()

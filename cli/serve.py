@@ -13,7 +13,7 @@ from cli.arguments import Options
 from cli.engine_run import EngineRun, ended_after, ended_by_signals, owned
 from core.accounts import Account, hash_token, new_token
 from core.config import ServerConfig
-from core.errors import UserError
+from core.errors import UserError, WorldError
 from core.i18n import tr
 from core.model import Notice
 from core.session import Session, prepare_session
@@ -78,6 +78,8 @@ def _serve(session: Session, config: ServerConfig, options: Options) -> None:
                 pass
     finally:
         _end(prepared, run)
+    if prepared.thread.broken:
+        raise WorldError(tr("server.broke"))
 
 
 def _end(prepared: Prepared, run: EngineRun | None) -> None:

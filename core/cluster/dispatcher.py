@@ -245,14 +245,34 @@ class Dispatcher:
         for bot_id, number in zip(late, done, strict=True):
             del self._check_at[bot_id]
             if number is None or int(number) < last[bot_id]:
-                self.want((bot_id,))
+                with self._changed:
+                    self._wanted.setdefault(bot_id, self._sent.get(bot_id, now))
 
     def _look(self, client: Any) -> None:
         """Whether workers live and nothing waits for too long."""
         with self._changed:
             oldest = min(self._wanted.values(), default=time.monotonic())
         waits = time.monotonic() - oldest > LONGEST_WAIT
+        self._find_lost(client)
         self._tell_serving(living_workers(client, self._names) > 0 and not waits)
+
+    def _find_lost(self, client: Any) -> None:
+        """Put cycles into the queue anew that are neither there nor being done: whoever had them is dead."""
+        now = time.monotonic()
+        with self._changed:
+            late = [
+                bot_id for bot_id, since in self._wanted.items()
+                if now - since > self._lock_for(self._limits.get(bot_id, 1.0))
+            ]  # fmt: skip
+        if not late:
+            return
+        with client.pipeline(transaction=False) as pipeline:
+            pipeline.llen(self._names.queue)
+            for bot_id in late:
+                pipeline.exists(self._names.lock(bot_id))
+            length, *held = pipeline.execute()
+        if not length:
+            unmark(client, self._names, [bot for bot, lock in zip(late, held, strict=True) if not lock])
 
     def _tell_serving(self, serving: bool) -> None:
         if serving is not self._serving:

@@ -105,6 +105,16 @@ class Names(msgspec.Struct, frozen=True):
         return f"{self.prefix}:tape-last:{engine_id}"
 
     @property
+    def celery(self) -> str:
+        """What Celery's keys begin with."""
+        return f"{self.prefix}:celery:"
+
+    @property
+    def queue(self) -> str:
+        """The list of the cycles that wait for a worker; Celery's."""
+        return f"{self.celery}bots"
+
+    @property
     def done(self) -> str:
         """The hash of the tape's last number per bot that its last finished cycle knew."""
         return f"{self.prefix}:done"

@@ -16,6 +16,8 @@ SPARE_SECONDS = 5.0
 """What a cycle may take longer than planned before it is ended by force."""
 LOCK_SECONDS = 10.0
 """A worker that dies holds its bot for so long, and for the strategy's time limit on top."""
+LONGEST_PAUSE = 2.0
+"""Seconds between two tries of a worker to reach Redis."""
 _BROKER_SECONDS = 3.0
 
 
@@ -24,6 +26,7 @@ def make_app(url: str) -> Any:
     from celery import Celery
 
     app = Celery("swing_hunter", broker=broker_of(url), set_as_current=False)
+    app.amqp.Connection = _eager_connection()
     if url.startswith("rediss:"):
         app.conf.broker_use_ssl = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
     app.conf.update(
@@ -37,12 +40,26 @@ def make_app(url: str) -> Any:
             "visibility_timeout": LOCK_SECONDS * 2, "unacked_restore_interval": 2,
             "unacked_restore_throttle": 1, "socket_timeout": _BROKER_SECONDS,
             "socket_connect_timeout": _BROKER_SECONDS, "health_check_interval": 5,
-            "global_keyprefix": f"{Names.of(url).prefix}:celery:",
+            "global_keyprefix": Names.of(url).celery,
         },
         worker_hijack_root_logger=False, worker_redirect_stdouts=False, worker_send_task_events=False,
         worker_enable_remote_control=False, enable_utc=True,
     )  # fmt: skip
     return app
+
+
+def _eager_connection() -> Any:
+    """A connection that tries again soon: Celery's own waits for up to 30 seconds between two tries."""
+    from kombu.connection import Connection
+
+    class EagerConnection(Connection):
+        def _ensure_connection(
+            self, errback: Any = None, max_retries: Any = None, *_pauses: Any, **options: Any
+        ) -> Any:
+            options |= {"interval_start": 0.2, "interval_step": 0.2, "interval_max": LONGEST_PAUSE}
+            return super()._ensure_connection(errback, max_retries, **options)  # type: ignore[no-untyped-call]
+
+    return EagerConnection
 
 
 def broker_of(url: str) -> str:

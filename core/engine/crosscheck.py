@@ -128,6 +128,13 @@ class CrossCheck:
             if now - self._heard(conflict) > FORGET_AFTER
         ]
 
+    def start_over(self, tolerance: float) -> list[SourceConflict]:
+        """Begin to compare anew, by another tolerance; the conflicts that end by that."""
+        ended = [msgspec.structs.replace(conflict, over=True) for conflict in self.held.values()]
+        self.tolerance = tolerance
+        self._voices, self.held = {}, {}
+        return ended
+
     def keep_only(self, keys: Iterable[str]) -> None:
         """Forget all instruments but these."""
         wanted = set(keys)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from core.clock import FakeClock
+from core.clock import FakeClock, SystemClock
 from core.errors import CancelledError, StorageError
 from core.events import EventBus
 from core.exchanges import exchange_of
@@ -40,6 +41,30 @@ class WaitingClock(FakeClock):
         while not event.is_set() and self.monotonic() < end:
             event.wait(0.002)
         return event.is_set()
+
+
+class FastClock(SystemClock):
+    """Clocks that run `factor` times as fast, from the wall time `start` on (by default the computer's)."""
+
+    def __init__(self, factor: float, start: float | None = None) -> None:
+        self.factor = factor
+        self._start = time.time() if start is None else start
+        self._began = time.monotonic()
+
+    def time(self) -> float:
+        """See `Clock.time`."""
+        return self._start + self._passed()
+
+    def monotonic(self) -> float:
+        """See `Clock.monotonic`."""
+        return self._began + self._passed()
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """See `Clock.wait`."""
+        return super().wait(event, max(0.0, seconds) / self.factor)
+
+    def _passed(self) -> float:
+        return (time.monotonic() - self._began) * self.factor
 
 
 def quote(instrument: Instrument = ASELS, price: float = 100.0, **fields: Any) -> Quote:

@@ -399,6 +399,16 @@ def test_nobody_gets_lost_beyond_the_bars(panel):
     assert panel.view.state.high - panel.view.state.low <= 300 * 1.04 + 1
 
 
+def test_a_narrow_header_shows_the_states_dot_alone(panel, prices):
+    label = panel.header._state
+    label.say("#26A69A", "15 min delayed")
+    label.resize(200, 20)
+    assert "15 min delayed" in label.text()
+    label.resize(30, 20)
+    assert "15 min" not in label.text() and "●" in label.text()
+    assert label.toolTip() == "15 min delayed" and "15 min delayed" in panel.header.texts()[2]
+
+
 def test_panes_can_be_switched_off(panel, qtbot):
     load(panel)
     assert panel.view.rsi.box.isVisible()

@@ -10,7 +10,6 @@ servers alike, so every default (spacing, backoff, pauses of minutes) is in forc
 from __future__ import annotations
 
 import importlib
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from typing import Any, NamedTuple
 import pytest
 from PyQt5.QtCore import Qt
 
-from core.clock import Clock, SystemClock
+from core.clock import Clock
 from core.config import Config, RealTimeConfig
 from core.feed.budget import BudgetRegistry
 from core.feed.messages import InstrumentUnknown
@@ -34,7 +33,7 @@ from tests.loopback.faults import WRONG_PRICE, Fault
 from tests.loopback.market import Market
 from tests.loopback.tradingview_server import TradingViewServer
 from tests.loopback.yahoo_server import YahooServer
-from tests.scripted import at
+from tests.scripted import FastClock, at
 
 pytestmark = pytest.mark.timeout(150)
 
@@ -69,26 +68,6 @@ CASES = [
     ),
     *(Case(fault, "yahoo") for fault in (Fault.DRIBBLE, Fault.REFUSE, Fault.WRONG_SYMBOL, Fault.NAN)),
 ]
-
-
-class FastClock(SystemClock):
-    """Begins on a Wednesday when BIST and New York are both open, and runs fast."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-        self._start = at("2026-11-18 17:31")
-
-    def time(self) -> float:
-        """See `Clock.time`."""
-        return self._start + self.monotonic()
-
-    def monotonic(self) -> float:
-        """See `Clock.monotonic`."""
-        return (time.monotonic() - self._began) * SPEED
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        """See `Clock.wait`."""
-        return super().wait(event, seconds / SPEED)
 
 
 class Exchange:
@@ -269,7 +248,7 @@ def outcomes(qapp_cls: Any) -> Iterator[dict[Case, Run]]:
     app = QApplication.instance() or qapp_cls([])
     for package in ("tvDatafeed.main", "yfinance"):
         importlib.import_module(package)
-    exchange = Exchange(FastClock())
+    exchange = Exchange(FastClock(SPEED, at("2026-11-18 17:31")))
     waiting, running, done = deque(CASES), [], {}
     next_move, looked, gaps = 0.0, time.monotonic(), deque([0.0], maxlen=500)
     while waiting or running:

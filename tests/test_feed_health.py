@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from core.clock import FakeClock
@@ -64,6 +66,13 @@ def test_the_day_is_told_in_pieces(panel, clock):
     clock.advance(2 * DAY)
     panel.set_status(status(clock, push(clock)))
     assert [state for _, _, state in panel.strip.pieces("tradingview")] == ["stopped", "ok"]
+
+
+def test_the_strip_marks_round_hours(panel, clock):
+    marks = panel.strip.hours(clock.time())
+    assert [round(b[0] - a[0], 3) for a, b in pairwise(marks)] == [0.125] * (len(marks) - 1)
+    assert len(marks) in (7, 8) and all(text.endswith(":00") for _, text in marks)
+    assert all(0.0 <= share < 1.0 for share, _ in marks)
 
 
 def test_a_storm_is_not_remembered_without_bound(panel, clock):

@@ -25,9 +25,9 @@ from tests.loopback.faults import Fault
 from tests.loopback.market import Market
 from tests.loopback.tradingview_server import TradingViewServer
 from tests.loopback.yahoo_server import YahooServer
+from tests.scripted import FastClock
 from tests.window_helpers import (
     JumpingClock,
-    QuickClock,
     StubMarket,
     StubSource,
     crypto_config,
@@ -50,8 +50,8 @@ PATIENCE = 15_000
 
 
 @pytest.fixture
-def clock(market: Market) -> QuickClock:
-    clock = QuickClock()
+def clock(market: Market) -> FastClock:
+    clock = FastClock(20.0)
     market.now = clock.time
     for place, symbol in enumerate(SYMBOLS):
         market.set_price(f"CRYPTO:{symbol}", 100.0 + place, 99.5 + place)
@@ -59,7 +59,7 @@ def clock(market: Market) -> QuickClock:
 
 
 def open_window(
-    qtbot: Any, clock: QuickClock, tradingview: TradingViewServer, yahoo: YahooServer, **live: Any
+    qtbot: Any, clock: FastClock, tradingview: TradingViewServer, yahoo: YahooServer, **live: Any
 ) -> MainWindow:
     settings: dict[str, Any] = {
         "yahoo_base": yahoo.base_url, "poll_interval_sec": 3.0, "stale_after_sec": STALE_AFTER,
@@ -77,7 +77,7 @@ def states(window: MainWindow) -> set[RowState]:
 
 
 def test_one_batched_request_fills_the_band_and_prices_move(
-    qtbot: Any, clock: QuickClock, tradingview_server: TradingViewServer, yahoo_server: YahooServer
+    qtbot: Any, clock: FastClock, tradingview_server: TradingViewServer, yahoo_server: YahooServer
 ) -> None:
     window = open_window(qtbot, clock, tradingview_server, yahoo_server)
     window.control_bar.scan_button.click()
@@ -104,7 +104,7 @@ def test_one_batched_request_fills_the_band_and_prices_move(
 
 @pytest.mark.allow_log("WARNING core.(sources|feed)")
 def test_a_pulled_cable_is_told_and_heals_by_itself(
-    qtbot: Any, clock: QuickClock, tradingview_server: TradingViewServer, yahoo_server: YahooServer
+    qtbot: Any, clock: FastClock, tradingview_server: TradingViewServer, yahoo_server: YahooServer
 ) -> None:
     window = open_window(qtbot, clock, tradingview_server, yahoo_server)
     window.start_scan()
@@ -126,7 +126,7 @@ def test_a_pulled_cable_is_told_and_heals_by_itself(
 
 @pytest.mark.allow_log("WARNING core.(sources|feed)")
 def test_a_fallback_to_made_up_prices_is_marked_and_moves_no_money(
-    qtbot: Any, clock: QuickClock, tradingview_server: TradingViewServer, yahoo_server: YahooServer
+    qtbot: Any, clock: FastClock, tradingview_server: TradingViewServer, yahoo_server: YahooServer
 ) -> None:
     window = open_window(qtbot, clock, tradingview_server, yahoo_server, allow_simulation=True)
     window.desk.positions.open_requested.emit(Position(
@@ -151,7 +151,7 @@ def test_a_fallback_to_made_up_prices_is_marked_and_moves_no_money(
 
 @pytest.mark.allow_log("WARNING core.(sources|feed)")
 def test_one_source_down_is_covered_by_the_other(
-    qtbot: Any, clock: QuickClock, tradingview_server: TradingViewServer, yahoo_server: YahooServer
+    qtbot: Any, clock: FastClock, tradingview_server: TradingViewServer, yahoo_server: YahooServer
 ) -> None:
     tradingview_server.fault(Fault.HTTP_403)
     window = open_window(qtbot, clock, tradingview_server, yahoo_server)

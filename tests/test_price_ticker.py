@@ -20,6 +20,7 @@ from core.model import FeedStatus, Freshness, FreshnessChange, Instrument, Sourc
 from gui import theme
 from gui.models.tick_model import KEY_ROLE, SortKey
 from gui.models.tick_row import RowState
+from gui.models.tick_text import state_text
 from gui.widgets.price_ticker import FRAME_MS, LivePriceTicker
 from gui.widgets.sort_header import next_order
 
@@ -754,6 +755,7 @@ def test_a_price_that_sources_disagree_on_says_so(ticker):
     assert row.state(ticker.model().link) is RowState.DISPUTED
     index = ticker.model().index_of("BIST:ASELS")
     tip = ticker.model().data(index, Qt.ToolTipRole)
+    assert state_text(row, RowState.DISPUTED, NOW) == "Sources disagree: 41.10 / 45.32"
     assert "Sources disagree" in tip and "41.10" in tip and "poll says" in tip and "no signals" in tip
     set_language("tr")
     assert "Kaynaklar çelişiyor" in ticker.model().data(index, Qt.AccessibleTextRole)

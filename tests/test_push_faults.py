@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from core.clock import SystemClock
 from core.commands import SetInstruments, StartFeed
 from core.config import Config, RealTimeConfig, WebSocketConfig
 from core.engine.loop import EngineLoop
@@ -25,38 +24,23 @@ from core.storage.memory_store import MemoryStore
 from tests.loopback.faults import Fault
 from tests.loopback.quote_session import call
 from tests.loopback.tradingview_server import TradingViewServer
-from tests.scripted import ScriptedSource, at
+from tests.scripted import FastClock, ScriptedSource, at
 
 SPEED = 30.0
 PRICES = {"BIST:KCHOL": 180.0, "NASDAQ:KCHOL": 12.5, "CRYPTO:BTC": 90_000.0}
 GOOD = (Freshness.LIVE, Freshness.DELAYED)
 
 
-class FastClock(SystemClock):
+def fast_clock() -> FastClock:
     """BIST and New York are both open, and time runs fast."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-        self._start = at("2026-11-18 17:40")
-
-    def time(self) -> float:
-        """See `Clock.time`."""
-        return self._start + self.monotonic()
-
-    def monotonic(self) -> float:
-        """See `Clock.monotonic`."""
-        return (time.monotonic() - self._began) * SPEED
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        """See `Clock.wait`."""
-        return super().wait(event, seconds / SPEED)
+    return FastClock(SPEED, at("2026-11-18 17:40"))
 
 
 class Rig:
     """A server, a running engine and what it published."""
 
     def __init__(self) -> None:
-        self.clock = FastClock()
+        self.clock = fast_clock()
         self.server = TradingViewServer()
         self.server.market.now = self.clock.time
         self.server.pushes = True

@@ -20,7 +20,7 @@ from tests.loopback.faults import Fault
 from tests.loopback.quote_session import call, framed
 from tests.loopback.tradingview_server import TradingViewServer
 from tests.loopback.yahoo_server import YahooServer
-from tests.test_push_faults import SPEED, FastClock
+from tests.test_push_faults import SPEED, fast_clock
 from tests.window_helpers import show, state_of, wait
 
 PRICES = {"BIST:KCHOL": 180.0, "NASDAQ:KCHOL": 12.5, "CRYPTO:BTC": 90_000.0}
@@ -34,7 +34,7 @@ class Rig:
 
     def __init__(self, qtbot: Any, **live: Any) -> None:
         self.qtbot = qtbot
-        self.clock = FastClock()
+        self.clock = fast_clock()
         self.server = TradingViewServer()
         self.server.market.now = self.clock.time
         self.server.pushes = True
@@ -222,6 +222,7 @@ def test_noise_on_the_line_changes_nothing(rig):
 def test_frames_in_pieces_and_many_in_one_message_arrive_whole(rig):
     rig.until(rig.all_good)
     rig.moving = False
+    rig.run_for(2.0 / SPEED)  # what is still on its way bears a stamp of its own
     now = int(rig.clock.time())
     bodies = [
         {"n": name, "s": "ok", "v": {"lp": PRICES[key] + 0.005, "lp_time": now}}

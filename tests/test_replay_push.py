@@ -21,7 +21,7 @@ from core.sources.tradingview_quotes import QuoteSession
 from core.storage.memory_store import MemoryStore
 from tests.loopback.tradingview_server import TradingViewServer
 from tests.scripted import ScriptedSource
-from tests.test_push_faults import FastClock
+from tests.test_push_faults import fast_clock
 from tests.test_replay import Rig, config
 
 KEYS = ("BIST:KCHOL", "NASDAQ:KCHOL")
@@ -29,7 +29,7 @@ KEYS = ("BIST:KCHOL", "NASDAQ:KCHOL")
 
 def record_session(folder, signals: list[Signal]) -> None:
     """Two symbols with the same ticker move until both have signalled, over a broken connection."""
-    clock, server = FastClock(), TradingViewServer()
+    clock, server = fast_clock(), TradingViewServer()
     server.market.now = clock.time
     server.pushes = True
     server.heartbeat_seconds = 0.05

@@ -20,7 +20,8 @@ from core.sources.base import Gate
 from gui.app import put_window_first
 from gui.main_window.main_window import MainWindow
 from gui.models.tick_row import RowState
-from tests.window_helpers import QuickClock, StubMarket, StubSource, crypto_config, show, state_of, wait
+from tests.scripted import FastClock
+from tests.window_helpers import StubMarket, StubSource, crypto_config, show, state_of, wait
 
 LONGEST_STALL_MS = 1000.0
 """Ten times what a quiet machine needs: a test's one is shared. The benchmark measures the real figure."""
@@ -92,7 +93,7 @@ def test_a_torrent_of_quotes_and_signals_keeps_the_window_awake_and_bounded(
     def source(name: str, _config: Config, clock: Clock) -> StubSource:
         return Torrent(name, clock, StubMarket())
 
-    window = show(qtbot, MainWindow(config, source_factory=source, clock=QuickClock(60.0)))
+    window = show(qtbot, MainWindow(config, source_factory=source, clock=FastClock(60.0)))
     gaps: list[float] = []
     last = [time.perf_counter()]
 
@@ -120,7 +121,7 @@ def test_a_torrent_of_quotes_and_signals_keeps_the_window_awake_and_bounded(
 
 def test_hours_of_starts_and_stops(qtbot: Any) -> None:
     market = StubMarket(BTC=100.0, ETH=50.0)
-    window = show(qtbot, MainWindow(crypto_config(), source_factory=market.source, clock=QuickClock(60.0)))
+    window = show(qtbot, MainWindow(crypto_config(), source_factory=market.source, clock=FastClock(60.0)))
     for turn in range(60):
         window.start_scan()
         if turn % 3 == 0:

@@ -4,7 +4,6 @@ at the window as a person has it.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -38,26 +37,6 @@ class JumpingClock(SystemClock):
     def sleep_computer(self, seconds: float) -> None:
         """As after a lid was closed for `seconds`; the monotonic clock slept as well."""
         self.wall += seconds
-
-
-class QuickClock(SystemClock):
-    """Clocks that run `factor` times as fast, so that 15 s between two requests take a test no time."""
-
-    def __init__(self, factor: float = 20.0) -> None:
-        self._factor = factor
-        self._wall, self._mono = time.time(), time.monotonic()
-
-    def time(self) -> float:
-        """See `Clock.time`."""
-        return self._wall + (time.monotonic() - self._mono) * self._factor
-
-    def monotonic(self) -> float:
-        """See `Clock.monotonic`."""
-        return self._mono + (time.monotonic() - self._mono) * self._factor
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        """See `Clock.wait`."""
-        return event.wait(max(0.0, seconds) / self._factor)
 
 
 class StubMarket:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PyQt5.QtCore import QEvent, Qt, pyqtSignal
+from PyQt5.QtGui import QResizeEvent
 from PyQt5.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
 from core.i18n import tr
@@ -16,6 +17,41 @@ FRAMES = {60: "1m", 300: "5m", 900: "15m", 3600: "1h", 86_400: "1d"}
 SWITCHES = ("ema", "rsi", "volume")
 
 
+class StateLabel(QLabel):
+    """A dot with its words; where there is no room for them the dot stands alone, and the tooltip says it."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._dot = self._words = ""
+        self.setTextFormat(Qt.RichText)
+        self.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Preferred)
+
+    @property
+    def whole(self) -> str:
+        """Dot and words, shown or not."""
+        return f"{self._dot} {self._words}" if self._words else ""
+
+    def say(self, color: str, words: str) -> None:
+        """Show these words; "" shows nothing."""
+        dot = f'<span style="color:{color}">●</span>' if words else ""
+        if (dot, words) != (self._dot, self._words):
+            self._dot, self._words = dot, words
+            self.setToolTip(words)
+            self.setAccessibleName(words)
+            self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """See Qt."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        room = self.width() - 2
+        text = self.whole if self.fontMetrics().horizontalAdvance(f"● {self._words}") <= room else self._dot
+        if self.text() != text:
+            self.setText(text)
+
+
 class ChartHeader(QWidget):
     """Emits what the user asks for; shows what it is told."""
 
@@ -26,11 +62,9 @@ class ChartHeader(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._symbol, self._price, self._state = QLabel(self), QLabel(self), QLabel(self)
+        self._symbol, self._price, self._state = QLabel(self), QLabel(self), StateLabel(self)
         self._symbol.setProperty("role", "title")
         self._price.setTextFormat(Qt.RichText)
-        self._state.setTextFormat(Qt.RichText)
-        self._state.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Preferred)
         self.frames: dict[int, QToolButton] = {}
         self.switches: dict[str, QToolButton] = {}
         self._group = QButtonGroup(self)
@@ -93,15 +127,13 @@ class ChartHeader(QWidget):
         colors = theme.colors()
         color = getattr(colors, role)
         html = f'<b>{price}</b> <span style="color:{color}">{change}</span>' if price else ""
-        said = f'<span style="color:{getattr(colors, state_role)}">●</span> {state}' if state else ""
-        for label, text in ((self._price, html), (self._state, said)):
-            if label.text() != text:
-                label.setText(text)
-        self._state.setToolTip(state)
+        if self._price.text() != html:
+            self._price.setText(html)
+        self._state.say(getattr(colors, state_role), state)
 
     def texts(self) -> tuple[str, str, str]:
         """Symbol, price with change, and state, as rich text."""
-        return self._symbol.text(), self._price.text(), self._state.text()
+        return self._symbol.text(), self._price.text(), self._state.whole
 
     def retranslate(self) -> None:
         """Speak the language in use."""

@@ -30,6 +30,7 @@ from core.engine.worlds import replays, trades_simulation
 from core.feed.messages import InstrumentUnknown
 from core.market_calendar import MarketCalendar
 from core.model import FeedStatus, PortfolioSnapshot, Signal, SourceConflict
+from core.replay.clock import real_clock
 from gui.chart.host import ChartHost
 from gui.main_window.engine_link import EngineLink
 from gui.widgets.bot_status_panel import BotStatusPanel
@@ -64,7 +65,7 @@ class Desk(QObject):
         self.trades = TradesPanel()
         self.bots = BotStatusPanel(clock=clock)
         self.bot_trades = BotTradesPanel(now=clock.time)
-        self.feed = FeedHealthPanel()
+        self.feed = FeedHealthPanel(now=real_clock(clock).time)
         self.signals = SignalsPanel(now=clock.time)
         self.notifications = NotificationLogPanel(now=clock.time)
         self.log = LogPanel()

@@ -63,7 +63,7 @@ class FeedModel(RowModel):
             figure("reconnects", _reconnects, lambda s: s.reconnects, "123"),
             figure("requests", lambda s: Cell(_requests(s)), lambda s: s.requests, "12 / 20"),
             Column(
-                "error", "health.error", self._error, lambda s: self._errors.get(s.name), "x" * 30, elide=True
+                "error", "health.error", self._error, lambda s: self._errors.get(s.name), "x" * 12, elide=True
             ),
         ]
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from core.i18n import tr
 from core.model import SourceConflict, Tick
+from core.price_rules import format_price
 from gui.formatting import change_text, direction, duration, exact_time, price_text, stale_text
 from gui.models.tick_row import Link, RowState, TickRow
 
@@ -30,7 +31,7 @@ def state_text(row: TickRow, state: RowState, now: float) -> str:
 
 def _bare_state_text(row: TickRow, state: RowState, now: float) -> str:
     if state is RowState.DISPUTED and row.conflict is not None:
-        first, second = (price_text(row.key, price) for price in row.conflict.prices)
+        first, second = (format_price(row.key, price) for price in row.conflict.prices)
         return tr("ticker.state_disputed", first=first, second=second)
     if state is RowState.STALE:
         return stale_text(now - row.new_at)

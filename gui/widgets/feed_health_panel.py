@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from PyQt5.QtCore import QEvent, QRectF, QSize, Qt
 from PyQt5.QtGui import QColor, QPainter, QPaintEvent
@@ -19,6 +19,9 @@ from gui.widgets.table_tools import TableView
 
 LINE_HEIGHT = 16
 NAME_WIDTH = 90
+HOURS_APART = 3
+LAST_MARK = 0.97
+"""A mark further to the right would have no room for its text."""
 
 
 class DayStrip(QWidget):
@@ -48,6 +51,15 @@ class DayStrip(QWidget):
         ]
         return [piece for piece in shares if piece[1] >= 0.0]
 
+    @staticmethod
+    def hours(now: float) -> list[tuple[float, str]]:
+        """Where every third hour of this computer's day stands, in shares of the strip, and its name."""
+        last = datetime.fromtimestamp(now).replace(minute=0, second=0, microsecond=0)
+        last -= timedelta(hours=last.hour % HOURS_APART)
+        moments = [last - timedelta(hours=HOURS_APART * step) for step in range(24 // HOURS_APART + 1)]
+        shares = [(1.0 - (now - moment.timestamp()) / DAY, f"{moment:%H:%M}") for moment in reversed(moments)]
+        return [(share, text) for share, text in shares if 0.0 <= share < LAST_MARK]
+
     def paintEvent(self, event: QPaintEvent) -> None:
         """See Qt."""
         painter, colors = QPainter(self), theme.colors()
@@ -67,10 +79,10 @@ class DayStrip(QWidget):
     def _paint_hours(self, painter: QPainter, width: int) -> None:
         painter.setPen(QColor(theme.colors().secondary))
         top = LINE_HEIGHT * len(self._model.changes)
-        for back in (24, 18, 12, 6):
-            left = NAME_WIDTH + width * (1 - back / 24)
-            text = datetime.fromtimestamp(self._now() - back * 3600).strftime("%H:%M")
-            painter.drawText(QRectF(left, top, 60, LINE_HEIGHT), Qt.AlignVCenter, text)
+        for share, text in self.hours(self._now()):
+            left = NAME_WIDTH + width * share
+            painter.fillRect(QRectF(left, 0, 1, top), QColor(theme.colors().line))
+            painter.drawText(QRectF(left - 30, top, 60, LINE_HEIGHT), Qt.AlignCenter, text)
 
 
 class FeedHealthPanel(QWidget):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from PyQt5.QtCore import QEvent, Qt, QTimer, pyqtSignal
-from PyQt5.QtWidgets import QComboBox, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+from PyQt5.QtCore import Qt, pyqtSignal
+from PyQt5.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from core.config import Config
 from core.i18n import tr
@@ -21,9 +21,8 @@ from gui.models.deliveries_model import (
     DeliveryFilter,
     channel_name,
 )
-from gui.widgets.empty_state import EmptyState, TableOrEmpty
 from gui.widgets.panel_tools import ICON, fill_combo
-from gui.widgets.table_tools import TableView
+from gui.widgets.stream_panel import StreamPanel
 
 GATHER_MS = 50
 STATES = {"on": ("up", "●"), "off": ("secondary", "○"), "unconfigured": ("warning", "△")}
@@ -48,51 +47,33 @@ def channel_states(config: Config) -> dict[str, str]:
     return states
 
 
-class NotificationLogPanel(QWidget):
+class NotificationLogPanel(StreamPanel):
     """One row per message and channel, updated in place; `test_requested(channel)` asks for a test."""
 
     test_requested = pyqtSignal(str)
 
     def __init__(self, parent: QWidget | None = None, *, now: Callable[[], float] = time.time) -> None:
-        super().__init__(parent)
-        self.model = DeliveriesModel(now, self)
-        self.table = TableView(self.model, "notifications")
+        self.model = DeliveriesModel(now)
+        super().__init__(self.model, "notifications", "deliveries", "bell", parent)
+        self.model.setParent(self)
         self._states: dict[str, str] = {}
-        self._waiting: list[Delivery] = []
-        self._gather = QTimer(self)
-        self._gather.setSingleShot(True)
-        self._gather.setInterval(GATHER_MS)
-        self._gather.timeout.connect(self.flush)
-        self._make_filters()
+        self.channel, self.status = self._combo(), self._combo()
         self._lay_out()
         self.retranslate()
         self._refresh_state()
-
-    def _make_filters(self) -> None:
-        self.channel = QComboBox(self)
-        self.status = QComboBox(self)
-        self.count = QLabel(self)
-        self.count.setProperty("role", "secondary")
-        self.channel.currentIndexChanged.connect(self._apply_filter)
-        self.status.currentIndexChanged.connect(self._apply_filter)
 
     def _lay_out(self) -> None:
         self.tests_label = QLabel(self)
         self.tests_label.setProperty("role", "secondary")
         self.test_buttons = {name: self._make_test_button(name) for name in CHANNELS}
-        tests = _row(self.tests_label, *self.test_buttons.values())
         filters = _row(self.channel, self.status)
         filters.addWidget(self.count)
-        self.empty = EmptyState("bell", "deliveries.empty_title", "deliveries.empty_text")
-        self.empty.pressed.connect(self.clear_filter)
-        self._stack = TableOrEmpty(self.table, self.empty, self)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addLayout(tests)
+        column.addLayout(_row(self.tests_label, *self.test_buttons.values()))
         column.addLayout(filters)
         column.addWidget(self._stack, 1)
-        self.setFocusProxy(self.table)
 
     def _make_test_button(self, channel: str) -> QToolButton:
         button = QToolButton(self)
@@ -111,18 +92,11 @@ class NotificationLogPanel(QWidget):
         self._refresh_state()
 
     def add_delivery(self, delivery: Delivery) -> None:
-        """Add a line or bring it up to date: at once when it is quiet, gathered in a storm."""
-        self._waiting.append(delivery)
-        if not self._gather.isActive():
-            self.flush()
-            self._gather.start()
+        """Add a line or bring it up to date."""
+        self._add((delivery,), GATHER_MS)
 
-    def flush(self) -> None:
-        """Show what was gathered."""
-        if self._waiting:
-            fresh, self._waiting = self._waiting, []
-            self.model.add_deliveries(fresh)
-            self._refresh_state()
+    def _show(self, items: list[Delivery]) -> None:
+        self.model.add_deliveries(items)
 
     def set_channels(self, states: Mapping[str, str]) -> None:
         """Show each channel's state: "on", "off" or "unconfigured" (see `channel_states`)."""
@@ -146,18 +120,6 @@ class NotificationLogPanel(QWidget):
         chosen = DeliveryFilter(channel, wanted[max(0, self.status.currentIndex())])
         self.model.set_filter(None if chosen == DeliveryFilter() else chosen.accepts)
         self._refresh_state()
-
-    def _refresh_state(self) -> None:
-        shown, count = self.model.rowCount(), self.model.count_all()
-        name = "shown_all" if shown == count else "shown_some"
-        self.count.setText(tr(f"deliveries.{name}", shown=shown, count=count))
-        if count and not shown:
-            self.empty.set_keys(
-                "deliveries.filtered_title", "deliveries.filtered_text", "deliveries.filtered_button"
-            )
-        elif not count:
-            self.empty.set_keys("deliveries.empty_title", "deliveries.empty_text")
-        self._stack.show_table(shown > 0)
 
     def _name_buttons(self) -> None:
         for channel, button in self.test_buttons.items():
@@ -184,12 +146,6 @@ class NotificationLogPanel(QWidget):
         fill_combo(self.status, "deliveries.status_filter", statuses)
         self._name_buttons()
         self._refresh_state()
-
-    def changeEvent(self, event: QEvent) -> None:
-        """Follow the language."""
-        super().changeEvent(event)
-        if event.type() == QEvent.LanguageChange:
-            self.retranslate()
 
 
 def _row(*widgets: QWidget) -> QHBoxLayout:

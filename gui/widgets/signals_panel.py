@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from PyQt5.QtCore import QEvent, QTimer
-from PyQt5.QtWidgets import QComboBox, QLabel, QLineEdit, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
 from core.errors import SwingHunterError
 from core.i18n import tr
@@ -14,43 +13,30 @@ from core.model import Side, Signal
 from core.signal_text import reason
 from gui.icons import icon
 from gui.models.signals_model import SignalFilter, SignalsModel
-from gui.widgets.empty_state import EmptyState, TableOrEmpty
 from gui.widgets.panel_tools import ActionBar, PanelAction, ask_save_name, fill_combo, tell
-from gui.widgets.table_tools import TableView
+from gui.widgets.stream_panel import StreamPanel
 
 SIDES = (None, Side.BUY, Side.SELL)
 SEARCH_WIDTH = 180
 GATHER_MS = 50
 
 
-class SignalsPanel(QWidget):
+class SignalsPanel(StreamPanel):
     """Every signal that came, up to 5000; the file gets what the filter shows, in the shown order."""
 
     def __init__(self, parent: QWidget | None = None, *, now: Callable[[], float] = time.time) -> None:
-        super().__init__(parent)
-        self.model = SignalsModel(now, self)
-        self.table = TableView(self.model, "signals")
-        self._waiting: list[Signal] = []
-        self._gather = QTimer(self)
-        self._gather.setSingleShot(True)
-        self._gather.timeout.connect(self.flush)
-        self._make_filters()
-        self._lay_out()
-        self.retranslate()
-        self._refresh_state()
-
-    def _make_filters(self) -> None:
+        self.model = SignalsModel(now)
+        super().__init__(self.model, "signals", "signals_view", "signal", parent)
+        self.model.setParent(self)
         self.search = QLineEdit(self)
         self.search.setClearButtonEnabled(True)
         self.search.setMaximumWidth(SEARCH_WIDTH)
         self.search.addAction(icon("search", "secondary"), QLineEdit.LeadingPosition)
-        self.side = QComboBox(self)
-        self.day = QComboBox(self)
-        self.count = QLabel(self)
-        self.count.setProperty("role", "secondary")
         self.search.textChanged.connect(self._apply_filter)
-        self.side.currentIndexChanged.connect(self._apply_filter)
-        self.day.currentIndexChanged.connect(self._apply_filter)
+        self.side, self.day = self._combo(), self._combo()
+        self._lay_out()
+        self.retranslate()
+        self._refresh_state()
 
     def _lay_out(self) -> None:
         self.export_action = PanelAction(self, "export", "signals_view.export", self.export)
@@ -58,15 +44,11 @@ class SignalsPanel(QWidget):
         for place, widget in enumerate((self.search, self.side, self.day)):
             bar.row.insertWidget(place, widget)
         bar.row.addWidget(self.count)
-        self.empty = EmptyState("signal", "signals_view.empty_title", "signals_view.empty_text")
-        self.empty.pressed.connect(self.clear_filter)
-        self._stack = TableOrEmpty(self.table, self.empty, self)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(bar)
         column.addWidget(self._stack, 1)
-        self.setFocusProxy(self.table)
 
     # What the window tells
 
@@ -77,21 +59,12 @@ class SignalsPanel(QWidget):
         self._refresh_state()
 
     def add_signals(self, signals: Sequence[Signal]) -> None:
-        """Add signals, oldest first. The first is shown at once, the rest of a storm in one go: a change of
-        the table costs as much as many lines, and sorting 5000 of them for each signal would stutter."""
-        self._waiting.extend(signals)
-        if self._gather.isActive():
-            return
-        if self.model.in_given_order:
-            self.flush()
-        self._gather.start(0 if self.model.in_given_order else GATHER_MS)
+        """Add signals, oldest first; in a sorted table each would mean sorting 5000 lines, so they wait."""
+        in_order = self.model.in_given_order
+        self._add(signals, 0 if in_order else GATHER_MS, at_once=in_order)
 
-    def flush(self) -> None:
-        """Show the signals that were gathered."""
-        if self._waiting:
-            fresh, self._waiting = self._waiting, []
-            self.model.add_signals(fresh)
-            self._refresh_state()
+    def _show(self, items: list[Signal]) -> None:
+        self.model.add_signals(items)
 
     # What the user wants
 
@@ -121,17 +94,8 @@ class SignalsPanel(QWidget):
         self._refresh_state()
 
     def _refresh_state(self) -> None:
-        shown, count = self.model.rowCount(), self.model.count_all()
-        name = "shown_all" if shown == count else "shown_some"
-        self.count.setText(tr(f"signals_view.{name}", shown=shown, count=count))
-        self.export_action.setEnabled(shown > 0)
-        if count and not shown:
-            self.empty.set_keys(
-                "signals_view.filtered_title", "signals_view.filtered_text", "signals_view.filtered_button"
-            )
-        elif not count:
-            self.empty.set_keys("signals_view.empty_title", "signals_view.empty_text")
-        self._stack.show_table(shown > 0)
+        super()._refresh_state()
+        self.export_action.setEnabled(self.model.rowCount() > 0)
 
     def retranslate(self) -> None:
         """Speak the language in use."""
@@ -142,9 +106,3 @@ class SignalsPanel(QWidget):
         fill_combo(self.side, "signals_view.side_filter", ("side_all", "side_buy", "side_sell"))
         fill_combo(self.day, "signals_view.day_filter", ("day_all", "day_today"))
         self._refresh_state()
-
-    def changeEvent(self, event: QEvent) -> None:
-        """Follow the language."""
-        super().changeEvent(event)
-        if event.type() == QEvent.LanguageChange:
-            self.retranslate()

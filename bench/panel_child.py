@@ -100,8 +100,24 @@ def _panel(maker: Maker, painted: Callable[[BotState], None]) -> Any:
     return panel
 
 
+class _Table(QTableWidget):
+    """Tells which states could be read once it has painted itself."""
+
+    def __init__(self, painted: Callable[[BotState], None]) -> None:
+        super().__init__(0, 8)
+        self.states: list[BotState] = []
+        self._painted = painted
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """See Qt."""
+        super().paintEvent(event)
+        last = self.rowAt(self.viewport().height() - 1)
+        for state in self.states[max(0, self.rowAt(0)) : last + 1 if last >= 0 else None]:
+            self._painted(state)
+
+
 def _table(maker: Maker, painted: Callable[[BotState], None]) -> Any:
-    table = QTableWidget(0, 8)
+    table = _Table(painted)
     table.resize(900, 740)
     rows: dict[str, int] = {}
 
@@ -109,12 +125,13 @@ def _table(maker: Maker, painted: Callable[[BotState], None]) -> Any:
         row = rows.setdefault(state.bot_id, len(rows))
         if row >= table.rowCount():
             table.setRowCount(row + 1)
+            table.states.append(state)
+        table.states[row] = state
         texts = (state.name, state.status.value, state.symbol, f"{state.open_pnl:+,.2f}",
                  f"{state.daily_pnl:+,.2f}", f"{state.last_price}", f"{state.trailing_stop_price}",
                  str(state.version))  # fmt: skip
         for column, text in enumerate(texts):
             table.setItem(row, column, QTableWidgetItem(text))
-        painted(state)
 
     maker.one.connect(show)
     return table

@@ -50,6 +50,11 @@ def parse_instrument(text: str, default_exchange: str) -> Instrument:
     return Instrument(code, symbol)
 
 
+def symbol_name(instrument: Instrument, default_exchange: str) -> str:
+    """How the settings name `instrument`: "ASELS" on `default_exchange`, else "NASDAQ:AAPL"."""
+    return instrument.symbol if instrument.exchange == default_exchange else instrument.key
+
+
 def _suggestion(code: str, symbol: str) -> str:
     """The ticker that was probably meant by `symbol`; "" if it may stand or nothing resembles it."""
     plain = ascii_upper(fold(symbol)).strip("$")

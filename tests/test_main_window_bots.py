@@ -15,7 +15,7 @@ from core.config import BotConfig, Config
 from core.config_file import load_config
 from core.session import ConfigStore
 from gui.dialogs.bot_dialog import BotDialog
-from gui.dialogs.bot_questions import DeleteBotDialog, StopAllDialog, StopBotDialog
+from gui.dialogs.bot_questions import DeleteBotDialog, SellDialog, StopAllDialog, StopBotDialog
 from gui.main_window.main_window import MainWindow
 from tests.window_helpers import BTC, StubMarket, crypto_config, stub_window, wait
 
@@ -194,3 +194,57 @@ def test_a_stopped_engine_greys_the_bots_at_once(qtbot: Any, market: StubMarket)
     wait(qtbot, lambda: model.silent == {})
     window.worker.stop()
     wait(qtbot, lambda: "" in model.silent)
+
+
+def test_what_was_stopped_with_its_position_can_be_sold_later(qtbot: Any, market: StubMarket) -> None:
+    window = stub_window(qtbot, market, with_bots(bot()))
+    buy(qtbot, window, market)
+    window.bots.stop("trend")
+    qtbot.mouseClick(dialog_of(StopBotDialog).accept_button, Qt.LeftButton)
+    wait(qtbot, lambda: status(window) is BotStatus.STOPPED)
+    window.desk.bots.sell_requested.emit("trend")
+    question = dialog_of(SellDialog)
+    assert "BTC" in question.text.text()
+    qtbot.mouseClick(question.accept_button, Qt.LeftButton)
+    wait(qtbot, lambda: window.desk.bots.card("trend").state.position is None)
+    assert status(window) is BotStatus.STOPPED
+
+
+def test_the_chart_shows_what_bots_did_before_it_was_opened(qtbot: Any, market: StubMarket) -> None:
+    window = stub_window(qtbot, market, with_bots(bot()))
+    buy(qtbot, window, market)
+    market.set(BTC.key, 97.0)
+    wait(qtbot, lambda: window.desk.bots.card("trend").state.position is None)
+    window.desk.chart.set_bot_trades(())  # as after a new start of the program
+    window.open_chart(BTC.key)
+    panel = window.desk.chart.panel
+    assert panel is not None
+
+    def says(part: str) -> bool:
+        return any(marker.text.startswith(part) for marker in panel.view._markers)
+
+    wait(qtbot, lambda: says("Trend: Bought") and says("Trend: Sold"))
+
+
+def test_another_world_has_another_past(qtbot: Any, market: StubMarket) -> None:
+    """The trades of the real market leave the screen when the simulator is chosen."""
+    window = stub_window(qtbot, market, with_bots(bot()))
+    buy(qtbot, window, market)
+    market.set(BTC.key, 97.0)
+    trades = window.desk.bot_trades
+    window.docks["bot_trades"].raise_()
+    wait(qtbot, lambda: trades.model.rowCount() == 1)
+    config = window.settings.config
+    real_time = msgspec.structs.replace(config.real_time, live_data_source="simulation")
+    window.settings.apply(msgspec.structs.replace(config, real_time=real_time))
+    wait(qtbot, lambda: trades.model.rowCount() == 0)
+
+
+def test_a_bot_s_command_brings_back_an_engine_that_is_down(qtbot: Any, market: StubMarket) -> None:
+    window = stub_window(qtbot, market, with_bots(bot()))
+    wait(qtbot, lambda: status(window) is BotStatus.RUNNING)
+    window.worker.stop()
+    wait(qtbot, lambda: not window.worker.isRunning())
+    window.bots.stop("trend")
+    wait(qtbot, lambda: status(window) is BotStatus.STOPPED)
+    assert window.worker.isRunning()

@@ -17,7 +17,7 @@ from core.config import Config, RemoteServerConfig
 from core.config_file import load_config
 from core.i18n import set_language
 from core.session import ConfigStore
-from gui.dialogs.bot_questions import DeleteBotDialog, StopBotDialog
+from gui.dialogs.bot_questions import DeleteBotDialog, StopAllDialog, StopBotDialog
 from gui.dialogs.remote_server import RemoteServerDialog
 from gui.dialogs.remote_servers import RemoteServersDialog
 from gui.main_window.main_window import MainWindow
@@ -80,6 +80,20 @@ def test_bots_of_a_server_stand_in_the_panel_and_follow_it(
     server.engine.dead_since = None
     wait(qtbot, lambda: panel.model().silence(card) is None)
     assert "not live" not in panel.note.text()
+
+
+def test_the_panic_button_means_the_bots_of_servers_too(
+    qtbot: Any, server: RunningServer, vault: dict[str, str]
+) -> None:
+    window = open_window(qtbot, server, vault)
+    window.desk.bots.stop_all_requested.emit()
+    question = dialog_of(StopAllDialog)
+    assert "2 of them run on Home" in question.text.text()
+    question.sell_all.setChecked(True)
+    question.accept_button.click()
+    wait(qtbot, lambda: len(server.engine.commands) == 2)
+    assert {command.bot_id for command in server.engine.commands} == {"asels", "thyao"}
+    assert all(isinstance(command, StopBot) and command.flatten for command in server.engine.commands)
 
 
 def test_a_server_that_is_gone_turns_its_bots_and_is_told_in_words(qtbot: Any, vault: dict[str, str]) -> None:

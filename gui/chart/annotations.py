@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -15,10 +15,11 @@ from gui.chart.view_state import Marker
 
 
 class BotTraces(msgspec.Struct, frozen=True):
-    """What bots hold, with the bots' names, and what they have traded."""
+    """What bots hold, with the bots' names, and what they have traded; `names` are by the bots' ids."""
 
     held: tuple[tuple[str, BotPosition], ...] = ()
     trades: tuple[BotTrade, ...] = ()
+    names: Mapping[str, str] = {}
 
 
 def signal_markers(signals: Iterable[Signal], key: str) -> Iterator[Marker]:
@@ -55,15 +56,16 @@ def trade_markers(trades: Iterable[ClosedTrade], key: str) -> Iterator[Marker]:
 
 def bot_markers(traces: BotTraces, key: str) -> Iterator[Marker]:
     """An arrow per entry and exit of bots in `key`."""
-    for _, position in traces.held:
+    for name, position in traces.held:
         if position.key == key:
             entry, bought = float(position.entry_price), position.quantity > 0
-            yield _trade_marker(position.opened_at, bought, key, entry, position.quantity)
+            yield _trade_marker(position.opened_at, bought, key, entry, position.quantity, name)
     for trade in traces.trades:
         if trade.key == key:
-            bought = trade.quantity > 0
-            yield _trade_marker(trade.opened_at, bought, key, float(trade.entry_price), trade.quantity)
-            yield _trade_marker(trade.closed_at, not bought, key, float(trade.exit_price), trade.quantity)
+            bought, name = trade.quantity > 0, traces.names.get(trade.bot_id, trade.bot_id)
+            entry, left = float(trade.entry_price), float(trade.exit_price)
+            yield _trade_marker(trade.opened_at, bought, key, entry, trade.quantity, name)
+            yield _trade_marker(trade.closed_at, not bought, key, left, trade.quantity, name)
 
 
 def bot_levels(traces: BotTraces, key: str) -> Iterator[Level]:
@@ -81,13 +83,16 @@ def bot_levels(traces: BotTraces, key: str) -> Iterator[Level]:
                 yield Level(float(price), role, tr(word, bot=name))
 
 
-def _trade_marker(stamp: float, buys: bool, key: str, price: float, quantity: object) -> Marker:
+def _trade_marker(
+    stamp: float, buys: bool, key: str, price: float, quantity: object, bot: str = ""
+) -> Marker:
+    """The arrow of a fill, by the bot of that name if one did it."""
     text = tr(
         "chart.mark_bought" if buys else "chart.mark_sold",
         quantity=_amount(quantity),
         price=format_price(key, price),
     )
-    return Marker(stamp, buys, True, text)
+    return Marker(stamp, buys, True, tr("chart.mark_bot", bot=bot, text=text) if bot else text)
 
 
 def position_levels(positions: Iterable[Position], key: str) -> Iterator[Level]:

@@ -20,17 +20,20 @@ if TYPE_CHECKING:
     from gui.chart.chart_panel import ChartPanel
 
 MOST_SIGNALS = 2000
+MOST_BOT_TRADES = 5000
 
 
 class ChartHost(QStackedWidget):
     """An empty state, or the chart in its place. Remembers what the chart will want to know.
 
-    `watch_wanted(key, seconds)` and `unwatch_wanted(key, seconds)` tell which bars are looked at.
+    `watch_wanted(key, seconds)` and `unwatch_wanted(key, seconds)` tell which bars are looked at,
+    `bot_history_wanted` that somebody looks at a chart for the first time, whose bots have a past.
     """
 
     watch_wanted = pyqtSignal(str, int)
     unwatch_wanted = pyqtSignal(str, int)
     close_wanted = pyqtSignal()
+    bot_history_wanted = pyqtSignal()
 
     def __init__(self, prices: TickModel, clock: Clock, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -136,20 +139,21 @@ class ChartHost(QStackedWidget):
             self.panel.set_bots(self._traces())
 
     def set_bot_trades(self, trades: Iterable[BotTrade]) -> None:
-        """The finished trades of all bots."""
-        self._bot_trades = list(trades)
+        """The finished trades of all bots, newest first."""
+        self._bot_trades = list(trades)[:MOST_BOT_TRADES]
         if self.panel is not None:
             self.panel.set_bots(self._traces())
 
     def add_bot_trade(self, trade: BotTrade) -> None:
         """One more."""
-        self.set_bot_trades([*self._bot_trades[-MOST_SIGNALS:], trade])
+        self.set_bot_trades([trade, *self._bot_trades])
 
     def _traces(self) -> BotTraces:
         from gui.chart.annotations import BotTraces
 
         held = tuple((name, each) for name, positions in self._bots.values() for each in positions)
-        return BotTraces(held, tuple(self._bot_trades))
+        names = {bot_id: name for bot_id, (name, _) in self._bots.items()}
+        return BotTraces(held, tuple(self._bot_trades), names)
 
     def _make(self) -> ChartPanel:
         from gui.chart.chart_panel import ChartPanel
@@ -164,4 +168,5 @@ class ChartHost(QStackedWidget):
         panel.set_signals(self._signals)
         panel.set_bots(self._traces())
         self.addWidget(panel)
+        self.bot_history_wanted.emit()
         return panel

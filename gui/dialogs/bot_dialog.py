@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
@@ -27,24 +27,27 @@ class BotDialog(QDialog):
     """A new bot, or the changes of `bot`; `bot()` is the result after `accepted`.
 
     `taken` are the ids of the other bots. With `clone` the form begins with `bot`'s values under a new id.
+    `save` gets what was entered before the form closes; if it gives False, the form stays (`show_failure`).
     """
 
     def __init__(
         self, parent: QWidget | None = None, *, bot: BotConfig | None = None, clone: bool = False,
         taken: Collection[str] = (), exchange: str = "BIST", symbols: tuple[str, ...] = (),
+        save: Callable[[BotConfig], bool] = lambda bot: True,
     ) -> None:  # fmt: skip
         """`symbols` are offered to a new bot."""
         super().__init__(parent)
         self._exchange = exchange
         self._taken = frozenset(taken)
         self._edits = bot is not None and not clone
+        self._save = save
         self._blame_empty = False
         self._id_chosen = self._edits
         self._result: BotConfig | None = None
         name = "new" if bot is None else "clone" if clone else "edit"
         self.setWindowTitle(tr(f"bot_form.title_{name}", name="" if bot is None else bot.name))
         self.setWindowFlag(Qt.WindowContextHelpButtonHint, False)
-        self.form = BotForm(self._strategies(bot), self)
+        self.form = BotForm(self._strategies(bot), self, exchange=exchange)
         self._make_parts(tr("bot_form.save_edit" if self._edits else "bot_form.save_new"))
         self._fill(bot, clone=clone, symbols=symbols)
         self.form.edited.connect(self._on_edited)
@@ -68,6 +71,11 @@ class BotDialog(QDialog):
         self.about = QLabel(self)
         self.about.setWordWrap(True)
         self.about.setProperty("role", "secondary")
+        self.failure = QLabel(self)
+        self.failure.setWordWrap(True)
+        self.failure.setTextFormat(Qt.PlainText)
+        self.failure.setProperty("role", "down")
+        self.failure.hide()
         self.accept_button = QPushButton(accept_text, self)
         self.accept_button.setProperty("role", "primary")
         self.accept_button.setDefault(True)
@@ -83,6 +91,7 @@ class BotDialog(QDialog):
         column.setSpacing(10)
         column.addWidget(self.form, 1)
         column.addWidget(self.about)
+        column.addWidget(self.failure)
         column.addWidget(buttons)
 
     def _fill(self, bot: BotConfig | None, *, clone: bool, symbols: tuple[str, ...]) -> None:
@@ -111,6 +120,11 @@ class BotDialog(QDialog):
             return wish
         base = re.sub(r"-\d+$", "", wish)[:36]
         return next(f"{base}-{n}" for n in range(2, 10_000) if f"{base}-{n}" not in self._taken)
+
+    def show_failure(self, sentence: str) -> None:
+        """Say why what was entered could not be saved; nothing of it is lost."""
+        self.failure.setText(sentence)
+        self.failure.setVisible(bool(sentence))
 
     # --- judging ------------------------------------------------------------------------------------
 
@@ -193,9 +207,11 @@ class BotDialog(QDialog):
     def accept(self) -> None:
         """See Qt. Only a complete form is accepted; else the first problem is shown."""
         self._blame_empty = True
+        self.show_failure("")
         self._judge()
         if self._result is not None:
-            super().accept()
+            if self._save(self._result):
+                super().accept()
         elif self._all_problems:
             self.form.go_to(next(iter(self._all_problems)))
         else:

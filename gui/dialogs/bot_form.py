@@ -14,7 +14,8 @@ from core.config_check import Rule, check_field, field_rule
 from core.errors import InputError
 from core.i18n import tr
 from gui.dialogs.fields import FormField, add_row
-from gui.dialogs.setting_editors import BoolEditor, ChoiceEditor, Editor, LinesEditor, make_editor
+from gui.dialogs.setting_editors import BoolEditor, ChoiceEditor, Editor, make_editor
+from gui.dialogs.symbols_editor import SymbolsEditor
 
 PAGES = {
     "what": ("name", "symbols", "strategy", "direction", "autostart"),
@@ -31,19 +32,22 @@ HELPED = frozenset((
 ))  # fmt: skip
 """The fields that need more than their name."""
 DOMAIN = "bot_form"
-SYMBOL_LINES = 3
 
 
 class BotForm(QTabWidget):
     """Editors for every field of a `BotConfig`; `edited(name)` tells which was changed.
 
-    `strategies` are the names there are. A strategy's parameters are shown by `show_params`.
+    `strategies` are the names there are; symbols that name no exchange are on `exchange`. A strategy's
+    parameters are shown by `show_params`.
     """
 
     edited = pyqtSignal(str)
 
-    def __init__(self, strategies: tuple[str, ...], parent: QWidget | None = None) -> None:
+    def __init__(
+        self, strategies: tuple[str, ...], parent: QWidget | None = None, *, exchange: str = "BIST"
+    ) -> None:
         super().__init__(parent)
+        self._exchange = exchange
         self.fields: dict[str, FormField] = {}
         self.params: dict[str, FormField] = {}
         self._page_of: dict[str, int] = {}
@@ -76,10 +80,15 @@ class BotForm(QTabWidget):
 
     def _add_field(self, grid: QGridLayout, name: str, strategies: tuple[str, ...]) -> None:
         rule = field_rule(BotConfig, name)
-        editor = _editor(name, rule, strategies)
+        editor = self._make_editor(name, rule, strategies)
         cast(Editor, editor).retranslate()
         self.fields[name] = self._place(grid, editor, tr(f"{DOMAIN}.{name}"), _help(name))
         cast(Editor, editor).edited.connect(lambda: self.edited.emit(name))
+
+    def _make_editor(self, name: str, rule: Rule, strategies: tuple[str, ...]) -> QWidget:
+        if name == "strategy":
+            return ChoiceEditor(name, strategies, DOMAIN)
+        return SymbolsEditor(self._exchange) if name == "symbols" else make_editor(rule, DOMAIN)
 
     def _place(self, grid: QGridLayout, editor: QWidget, label: str, help_text: str) -> FormField:
         field = FormField(editor, label, help_text)
@@ -160,12 +169,6 @@ class BotForm(QTabWidget):
 
 def _help(name: str) -> str:
     return tr(f"{DOMAIN}.{name}.help") if name in HELPED else ""
-
-
-def _editor(name: str, rule: Rule, strategies: tuple[str, ...]) -> QWidget:
-    if name == "strategy":
-        return ChoiceEditor(name, strategies, DOMAIN)
-    return LinesEditor(SYMBOL_LINES) if name == "symbols" else make_editor(rule, DOMAIN)
 
 
 def _param_editor(parameter: Parameter) -> QWidget:

@@ -60,6 +60,16 @@ class StopBotDialog(_Question):
         self.finish(self.text)
 
 
+class SellDialog(_Question):
+    """Sell what a bot holds that does not work any more; it goes on resting."""
+
+    def __init__(self, state: BotState, parent: QWidget | None = None) -> None:
+        text = tr("bots_view.sell_text", positions=holdings(state))
+        title = tr("bots_view.sell_title", name=state.name)
+        super().__init__(parent, title, text, tr("bots_view.sell_button"))
+        self.finish(self.text)
+
+
 class DeleteBotDialog(_Question):
     """Remove a bot from the settings; one that holds something may be told to `sell` first."""
 
@@ -75,11 +85,19 @@ class DeleteBotDialog(_Question):
 
 
 class StopAllDialog(_Question):
-    """The panic button: stop every bot, and `sell` everything if the box is ticked."""
+    """The panic button: stop every bot, and `sell` everything if the box is ticked.
 
-    def __init__(self, states: Sequence[BotState], parent: QWidget | None = None) -> None:
+    `remote` of the bots run on `servers`, which are asked to stop theirs.
+    """
+
+    def __init__(
+        self, states: Sequence[BotState], parent: QWidget | None = None, *, remote: int = 0,
+        servers: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         holding = sum(bool(state.positions) for state in states)
         text = tr("bots_view.panic_text", count=len(states), holding=holding)
+        if remote:
+            text += "\n" + tr("bots_view.panic_remote", count=remote, servers=", ".join(servers))
         super().__init__(parent, tr("bots_view.panic_title"), text, tr("bots_view.panic_button"))
         self.sell_all = QCheckBox(tr("bots_view.panic_sell"), self)
         self.sell_all.setEnabled(holding > 0)

@@ -52,6 +52,7 @@ class BotsFlow(QObject):
         self.remotes = RemoteFlow(panel, settings, window)
         panel.start_requested.connect(self.start)
         panel.stop_requested.connect(self.stop)
+        panel.sell_requested.connect(self.sell)
         panel.stop_all_requested.connect(self.stop_all)
         panel.new_requested.connect(self.new)
         panel.edit_requested.connect(self.edit)
@@ -100,29 +101,31 @@ class BotsFlow(QObject):
 
         config = self._config
         taken = [each.id for each in self._known() if clone or bot is None or each.id != bot.id]
-        dialog = BotDialog(
-            self._window, bot=bot, clone=clone, taken=taken, exchange=config.exchange, symbols=config.symbols
-        )
         old = "" if bot is None or clone else bot.id
-        self._open(dialog, lambda: self._save(dialog.bot(), old))
+        dialog = BotDialog(
+            self._window, bot=bot, clone=clone, taken=taken, exchange=config.exchange, symbols=config.symbols,
+            save=lambda made: self._save(made, old),
+        )  # fmt: skip
+        self._settings.failed.connect(dialog.show_failure)
+        self._open(dialog, lambda: None)
 
-    def _save(self, bot: BotConfig, old: str) -> None:
+    def _save(self, bot: BotConfig, old: str) -> bool:
         bots = list(self._config.bots)
         place = next((n for n, each in enumerate(bots) if each.id == old), None) if old else None
         if place is None:
             bots.append(bot)
         else:
             bots[place] = bot
-        self._apply(bots)
+        return self._apply(bots)
 
     def _remove(self, key: str, *, sell: bool) -> None:
         if sell:
             self._link.post(StopBot(bot_id=key, flatten=True))
-        self._apply([each for each in self._config.bots if each.id != key])
-        self.removed.emit(key)
+        if self._apply([each for each in self._config.bots if each.id != key]):
+            self.removed.emit(key)
 
-    def _apply(self, bots: Sequence[BotConfig]) -> None:
-        self._settings.apply(msgspec.structs.replace(self._config, bots=tuple(bots)))
+    def _apply(self, bots: Sequence[BotConfig]) -> bool:
+        return self._settings.apply(msgspec.structs.replace(self._config, bots=tuple(bots)))
 
     def _known(self) -> tuple[BotConfig, ...]:
         """The bots of the settings, and those that the engine has besides (retired, or of the demo)."""
@@ -164,15 +167,34 @@ class BotsFlow(QObject):
         card = self._panel.card(key)
         return card is not None and bool(card.server)
 
+    def sell(self, key: str) -> None:
+        """Sell what a bot holds that was stopped, or that failed, after a question."""
+        state = self._state(key)
+        if state is None or not state.positions:
+            return
+        from gui.dialogs.bot_questions import SellDialog
+
+        self._open(SellDialog(state, self._window), lambda: self._stop(key, sell=True))
+
     def stop_all(self) -> None:
-        """The panic button."""
+        """The panic button: it means every bot in the panel, wherever that runs."""
         from gui.dialogs.bot_questions import StopAllDialog
 
-        states = [card.state for card in self._panel.model().cards() if not card.server]
-        if not states:
+        cards = self._panel.model().cards()
+        if not cards:
             return
-        dialog = StopAllDialog(states, self._window)
-        self._open(dialog, lambda: self._link.post(StopAllBots(flatten=dialog.sell)))
+        elsewhere = [card.server for card in cards if card.server]
+        dialog = StopAllDialog(
+            [card.state for card in cards], self._window, remote=len(elsewhere),
+            servers=sorted(set(elsewhere)),
+        )  # fmt: skip
+        self._open(dialog, lambda: self._stop_all(sell=dialog.sell))
+
+    def _stop_all(self, *, sell: bool) -> None:
+        self._link.post(StopAllBots(flatten=sell))
+        for card in self._panel.model().cards():
+            if card.server:  # whatever it looked like when its server was last heard
+                self.remotes.command(card, "stop", flatten=sell)
 
     def _state(self, key: str) -> BotState | None:
         card = self._panel.card(key)

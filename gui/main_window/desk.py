@@ -58,6 +58,7 @@ class Desk(QObject):
         super().__init__(parent)
         self._link = link
         self._seen: frozenset[str] = frozenset()
+        self._wants_bot_history = False
         self.ticker = LivePriceTicker(default_exchange=config.exchange, clock=clock)
         self.chart = ChartHost(self.ticker.model(), clock)
         self.symbols = SymbolsPanel(default_exchange=config.exchange)
@@ -119,7 +120,8 @@ class Desk(QObject):
         link.on(BotTrade, trades.add_trade)
         link.on(BotHistory, lambda event: trades.set_trades(event.trades))
         link.on(BotHistory, lambda event: chart.set_bot_trades(event.trades))
-        trades.history_wanted.connect(lambda: link.post(RequestBotHistory()))
+        trades.history_wanted.connect(self._ask_bot_history)
+        chart.bot_history_wanted.connect(self._ask_bot_history)
 
     def _wire_chart(self) -> None:
         link, chart = self._link, self.chart
@@ -165,8 +167,16 @@ class Desk(QObject):
             self.chart.refresh_price()
 
     def _on_history(self, event: History) -> None:
+        """The engine begins anew, perhaps in another world, whose bots have another past."""
         self.signals.set_signals(event.signals)
         self.notifications.set_deliveries(event.deliveries)
+        if self._wants_bot_history:
+            self._ask_bot_history()
+
+    def _ask_bot_history(self) -> None:
+        """Somebody looks at what bots did before."""
+        self._wants_bot_history = True
+        self._link.post(RequestBotHistory())
 
     def _on_unknown(self, event: InstrumentUnknown) -> None:
         self.ticker.mark_unknown(event.key)

@@ -23,14 +23,21 @@ from core.commands import (
     ImportPositions,
     OpenPosition,
     RecordDelivery,
+    StartBot,
+    StopAllBots,
+    StopBot,
 )
 from gui.workers.mailbox import Frame
 from gui.workers.websocket_worker import WebSocketWorker
 
 log = logging.getLogger(__name__)
 
-LEDGER = (OpenPosition, ImportPositions, EditPosition, ClosePosition, DeletePosition)
-"""What the user has entered: it waits for an engine that is down, and is never dropped silently."""
+WISHES = (
+    OpenPosition, ImportPositions, EditPosition, ClosePosition, DeletePosition, StartBot, StopBot,
+    StopAllBots,
+)  # fmt: skip
+"""What the user has entered or asked of bots: it waits for an engine that is down, and is never dropped
+silently."""
 
 
 class EngineLink(QObject):
@@ -68,7 +75,7 @@ class EngineLink(QObject):
         if not isinstance(command, RecordDelivery | AcceptMessage):  # the log says enough of those that fail
             self._posted[command.id] = command
         self.worker.post(command)
-        if isinstance(command, LEDGER):
+        if isinstance(command, WISHES):
             self.ensure_running()
 
     def tell(self, event: object) -> None:
@@ -91,7 +98,7 @@ class EngineLink(QObject):
         self.worker.stop()
         if not was_running:
             for command in self._posted.values():
-                if isinstance(command, LEDGER):
+                if isinstance(command, WISHES):
                     log.error("not carried out, as the engine was down: %r", command)
         self._posted.clear()
 

@@ -11,11 +11,11 @@ from PyQt5.QtCore import QCoreApplication, QEvent, QObject, Qt, pyqtSignal
 from PyQt5.QtWidgets import QApplication, QWidget
 
 from core.commands import ApplyConfig
-from core.config import Config
+from core.config import BotConfig, Config
 from core.engine.worlds import StoreFactory
 from core.errors import SwingHunterError
 from core.i18n import language, set_language, tr
-from core.instruments import parse_instrument
+from core.instruments import parse_instrument, symbol_name
 from core.model import Instrument
 from core.replay.stored import ThresholdCount
 from core.session import ConfigStore
@@ -107,28 +107,30 @@ class SettingsFlow(QObject):
             self._preview = None
             dialog.preview.show_failure(sentence)
 
-    def apply(self, config: Config) -> None:
-        """Save `config` and let everything work by it."""
+    def apply(self, config: Config) -> bool:
+        """Save `config` and let everything work by it; False, after `failed`, if it could not be saved."""
         try:
             if self._store is not None:
                 self._store.save(config)
         except SwingHunterError as error:
             self.failed.emit(tr("window.not_saved", error=error))
-            return
+            return False
         old, self._config = self._config, config
         if config.language != old.language:
             speak(config.language)
         if config.theme != old.theme:
             theme.apply_theme(_app(), config.theme)
         self.applied.emit(config)
+        return True
 
     def _apply_entered(self, config: Config) -> None:
         """Apply what the dialog holds; its "ASELS" stays the one that it was, whatever the exchange is."""
         for name in config.symbols:
             self._meaning.setdefault(name, parse_instrument(name, config.exchange))
         instruments = dict.fromkeys(self._meaning[name] for name in config.symbols)
-        names = tuple(_symbol_name(each, config.exchange) for each in instruments)
-        self.apply(msgspec.structs.replace(config, symbols=names))
+        names = tuple(symbol_name(each, config.exchange) for each in instruments)
+        bots = tuple(_moved(bot, self._config.exchange, config.exchange) for bot in config.bots)
+        self.apply(msgspec.structs.replace(config, symbols=names, bots=bots))
 
     def toggle_theme(self) -> None:
         """From dark to light or back."""
@@ -140,7 +142,7 @@ class SettingsFlow(QObject):
 
     def save_symbols(self, instruments: Sequence[Instrument]) -> None:
         """Remember what is watched."""
-        names = [_symbol_name(instrument, self._config.exchange) for instrument in instruments]
+        names = [symbol_name(instrument, self._config.exchange) for instrument in instruments]
         self._config = msgspec.structs.replace(self._config, symbols=tuple(names))
         if self._store is None:
             return
@@ -171,8 +173,12 @@ def speak(name: str) -> None:
         QCoreApplication.postEvent(widget, QEvent(QEvent.LanguageChange))
 
 
-def _symbol_name(instrument: Instrument, default_exchange: str) -> str:
-    return instrument.symbol if instrument.exchange == default_exchange else instrument.key
+def _moved(bot: BotConfig, old: str, new: str) -> BotConfig:
+    """`bot` with the same symbols where those of the exchange `new`, not `old`, need not name it."""
+    if old == new:
+        return bot
+    names = tuple(symbol_name(parse_instrument(name, old), new) for name in bot.symbols)
+    return msgspec.structs.replace(bot, symbols=names)
 
 
 def _app() -> QApplication:

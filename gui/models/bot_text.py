@@ -17,6 +17,11 @@ from gui.models.cells import ago_text, quantity_text, tint_of
 UPDATE_FRESH = 5.0
 """Seconds for which an update counts as of now."""
 
+_WORTH_ROLES = {
+    Freshness.LIVE: "up", Freshness.DELAYED: "warning", Freshness.STALE: "stale",
+    Freshness.CLOSED: "secondary", Freshness.SIMULATED: "simulated",
+}  # fmt: skip
+
 
 class CardTexts(NamedTuple):
     """The texts of a card; a pair is a text and its colour role."""
@@ -30,6 +35,7 @@ class CardTexts(NamedTuple):
     stop: tuple[str, str]
     price: str
     freshness: Freshness | None
+    worth: tuple[str, str]
     traded: str
     age: tuple[str, str]
     error: str
@@ -51,6 +57,7 @@ def card_texts(card: BotCard, now: float, silent: float | None) -> CardTexts:
         trades=tr("bots_view.trades_one" if state.daily_trades == 1 else "bots_view.trades",
                   count=state.daily_trades),
         stop=_stop(state, currency), price=_price(state), freshness=state.price_freshness,
+        worth=worth_text(state),
         traded=_traded(state, now), age=age_text(state, now, silent), error=state.last_error or "",
     )  # fmt: skip
 
@@ -59,6 +66,14 @@ def status_text(state: BotState) -> tuple[str, str]:
     """The status as a word, with its colour role."""
     roles = {"error": "down", "in_position": "accent_text", "running": "up", "market_closed": "secondary"}
     return tr(f"bots_view.status_{state.status.value}"), roles.get(state.status.value, "secondary")
+
+
+def worth_text(state: BotState) -> tuple[str, str]:
+    """What the last price is worth, as a word with its colour role; "" while there is none."""
+    freshness = Freshness.SIMULATED if state.simulated else state.price_freshness
+    if freshness is None:
+        return "", "secondary"
+    return tr(f"bots_view.price_{freshness.value}"), _WORTH_ROLES[freshness]
 
 
 def age_text(state: BotState, now: float, silent: float | None) -> tuple[str, str]:
@@ -131,12 +146,11 @@ def _tooltip_lines(card: BotCard, now: float, silent: float | None) -> Iterator[
             entry=format_price(position.key, float(position.entry_price), currency=True),
             time=exact_time(position.opened_at, position.key.partition(":")[0], now),
         )  # fmt: skip
-        stop = position.trailing_stop if position.stop is None else position.stop
-        if stop is not None:
-            yield tr("bots_view.tip_stop", price=format_price(position.key, float(stop), currency=True))
-        if position.target is not None:
-            target = format_price(position.key, float(position.target), currency=True)
-            yield tr("bots_view.tip_target", price=target)
+        levels = (("stop", position.stop), ("trailing", position.trailing_stop), ("target", position.target))
+        for name, level in levels:
+            if level is not None:
+                price = format_price(position.key, float(level), currency=True)
+                yield tr(f"bots_view.tip_{name}", price=price)
     if state.last_trade_time is not None:
         yield tr("bots_view.tip_traded", time=exact_time(state.last_trade_time, exchange, now))
     yield tr("bots_view.tip_updated", time=exact_time(state.updated_at, exchange, now), version=state.version)
@@ -154,6 +168,6 @@ def spoken_text(card: BotCard, now: float, silent: float | None) -> str:
     parts = (
         texts.name, texts.status[0], texts.holding, texts.open_pnl[0],
         tr("bots_view.day", amount=texts.daily_pnl[0]), texts.trades, texts.stop[0], texts.price,
-        texts.traded, texts.age[0], texts.error,
+        texts.worth[0] if silent is None else "", texts.traded, texts.age[0], texts.error,
     )  # fmt: skip
     return ", ".join(filter(None, parts))

@@ -40,9 +40,13 @@ def button_rect(card: QRect) -> QRect:
     return QRect(left, card.top() + BUTTON_TOP, BUTTON_WIDTH, BUTTON_HEIGHT)
 
 
-def error_rect(card: QRect) -> QRect:
-    """Where the last error stands in a card's rectangle; a click there shows it in full."""
-    return QRect(card.left() + PAD, card.top() + LINES[3] - 14, card.width() - 2 * PAD, 18)
+def error_rect(card: QRect, *, holds: bool = False) -> QRect:
+    """Where the last error stands in a card's rectangle; a click there shows it in full.
+
+    A bot that `holds` something shows its stop there, and the error below.
+    """
+    width = card.width() - 2 * PAD - (BUTTON_WIDTH + _GAP if holds else 0)
+    return QRect(card.left() + PAD, card.top() + LINES[4 if holds else 3] - 14, width, 18)
 
 
 def dot_of(card: BotCard, silent: bool) -> RowState:
@@ -111,7 +115,7 @@ class BotDelegate(QStyledItemDelegate):
             painter.fillRect(rect.left(), rect.top(), 3, rect.height() - 1, colors.accent)
         painter.fillRect(rect.left(), rect.bottom(), rect.width(), 1, colors.line)
         self._paint_head(painter, rect, card, texts, silent)
-        self._paint_body(painter, rect, texts, silent, made_up=card.state.simulated)
+        self._paint_body(painter, rect, texts, silent)
         self._paint_button(painter, rect, card, pressing)
 
     def _paint_head(
@@ -125,9 +129,7 @@ class BotDelegate(QStyledItemDelegate):
         name = f"{texts.name} · {card.server}" if card.server else texts.name
         self._left(painter, rect, y, name, self._bold, colors.text, used, indent=MARK_PX + 6)
 
-    def _paint_body(
-        self, painter: QPainter, rect: QRect, texts: CardTexts, silent: bool, *, made_up: bool
-    ) -> None:
+    def _paint_body(self, painter: QPainter, rect: QRect, texts: CardTexts, silent: bool) -> None:
         colors = self._colors
         main = colors.stale if silent else colors.text
         figure, role = texts.open_pnl
@@ -140,24 +142,28 @@ class BotDelegate(QStyledItemDelegate):
         self._left(
             painter, rect, LINES[2], texts.trades, self._small, colors.secondary, used, indent=width + 12
         )
-        if texts.error:
-            self._left(painter, rect, LINES[3], texts.error, self._small, colors.down, 0.0)
-        elif texts.stop[0]:
+        if texts.stop[0]:
             tint = self._tint(texts.stop[1], silent)
             self._left(painter, rect, LINES[3], texts.stop[0], self._small, tint, 0.0)
-        self._paint_foot(painter, rect, texts, made_up=made_up)
+        elif texts.error:
+            self._left(painter, rect, LINES[3], texts.error, self._small, colors.down, 0.0)
+        self._paint_foot(painter, rect, texts, silent)
 
-    def _paint_foot(self, painter: QPainter, rect: QRect, texts: CardTexts, *, made_up: bool) -> None:
-        colors, indent = self._colors, 0.0
-        word = tr("ticker.state_simulated") if made_up else ""
-        age, role = texts.age
-        parts = ((word, colors.simulated), (age, getattr(colors, role)), (texts.traded, colors.secondary))
-        for text, color in parts:
+    def _paint_foot(self, painter: QPainter, rect: QRect, texts: CardTexts, silent: bool) -> None:
+        """What the price is worth, the ages; in their place the error of a bot that shows its stop above."""
+        parts = [texts.age] if silent else [texts.worth, texts.age]
+        if texts.stop[0] and texts.error:
+            parts = [*parts[: 1 if silent else 0], (texts.error, "down")]
+        else:
+            parts.append((texts.traded, "secondary"))
+        indent = 0.0
+        for text, role in parts:
             if text:
                 shown = f"· {text}" if indent else text
                 indent += 5 + self._left(
-                    painter, rect, LINES[4], shown, self._small, color, BUTTON_WIDTH, indent=indent
-                )
+                    painter, rect, LINES[4], shown, self._small, getattr(self._colors, role), BUTTON_WIDTH,
+                    indent=indent,
+                )  # fmt: skip
 
     def _paint_price(
         self, painter: QPainter, rect: QRect, texts: CardTexts, main: QColor, *, silent: bool
@@ -174,8 +180,8 @@ class BotDelegate(QStyledItemDelegate):
             ratio = painter.device().devicePixelRatioF()
             painter.drawPixmap(x, rect.top() + LINES[2] - MARK_PX + 1, mark(state, ratio))
             used = MARK_PX + 5
-            if state is RowState.SIMULATED:
-                main = self._colors.simulated
+            if state in (RowState.SIMULATED, RowState.STALE):
+                main = getattr(self._colors, state.value)
         return used + self._right(painter, rect, LINES[2], texts.price, self._plain, main, used)
 
     def _paint_button(self, painter: QPainter, rect: QRect, card: BotCard, pressing: bool) -> None:

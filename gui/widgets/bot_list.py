@@ -7,7 +7,7 @@ from PyQt5.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PyQt5.QtWidgets import QWidget
 
 from gui import theme
-from gui.models.bot_card import BotCard
+from gui.models.bot_card import LIVELY, BotCard
 from gui.models.bots_model import KEY_ROLE, BotsModel
 from gui.widgets.bot_delegate import HEIGHT, BotDelegate, button_rect, error_rect
 from gui.widgets.row_list import RowList
@@ -26,6 +26,7 @@ class BotList(RowList):
         super().__init__(model, parent)
         self.delegate = BotDelegate(model, self)
         self._over_button = False
+        self._pressed: tuple[str, str, bool] | None = None
         self.setItemDelegate(self.delegate)
 
     @property
@@ -78,40 +79,65 @@ class BotList(RowList):
         """See Qt."""
         super().mouseMoveEvent(event)
         found = self.card_at(event.pos())
-        over = found is not None and button_rect(self.row_rect(found[1])).contains(event.pos())
+        over = found is not None and self._on_button(found[1], event.pos())
         if over is not self._over_button:
             self._over_button = over
             self.viewport().update(self.row_rect(self._hovered))
         on_error = found is not None and self._on_error(found[0], found[1], event.pos())
         self.setCursor(Qt.PointingHandCursor if over or on_error else Qt.ArrowCursor)
 
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+    @property
+    def busy(self) -> bool:
+        """Who points at a button means the bot that is there now, however long it takes to press."""
+        return super().busy or (self._over_button and self.underMouse())
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
         """See Qt."""
+        super().mousePressEvent(event)
+        self._pressed = self._target(event.pos()) if event.button() == Qt.LeftButton else None
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """See Qt. A press counts if it ends where it began, and the button still says the same."""
         super().mouseReleaseEvent(event)
-        found = self.card_at(event.pos())
-        if event.button() != Qt.LeftButton or found is None:
+        pressed, self._pressed = self._pressed, None
+        if event.button() != Qt.LeftButton or pressed is None or pressed != self._target(event.pos()):
             return
-        card, number = found
-        if button_rect(self.row_rect(number)).contains(event.pos()):
-            self.toggled.emit(card.key)
-        elif self._on_error(card, number, event.pos()):
-            self.error_clicked.emit(card.key)
+        key, part, _ = pressed
+        if part == "button":
+            self.toggled.emit(key)
+        elif part == "error":
+            self.error_clicked.emit(key)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        """See Qt. Two quick presses of the button are no double click on the card."""
-        found = self.card_at(event.pos())
-        if found is not None and button_rect(self.row_rect(found[1])).contains(event.pos()):
-            return
-        super().mouseDoubleClickEvent(event)
+        """See Qt. The second of two quick presses is lost on the button: it would undo the first."""
+        target = self._target(event.pos())
+        if target is None or target[1] != "button":
+            super().mouseDoubleClickEvent(event)
+
+    def _target(self, where: QPoint) -> tuple[str, str, bool] | None:
+        """What is there to be pressed: the card's key, its part, and whether its button says "stop"."""
+        found = self.card_at(where)
+        if found is None:
+            return None
+        card, number = found
+        part = "button" if self._on_button(number, where) else ""
+        if not part and self._on_error(card, number, where):
+            part = "error"
+        return card.key, part, card.state.status in LIVELY
+
+    def _on_button(self, number: int, where: QPoint) -> bool:
+        return button_rect(self.row_rect(number)).contains(where)
 
     def _on_error(self, card: BotCard, number: int, where: QPoint) -> bool:
-        return bool(card.state.last_error) and error_rect(self.row_rect(number)).contains(where)
+        place = error_rect(self.row_rect(number), holds=card.state.position is not None)
+        return bool(card.state.last_error) and place.contains(where)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Space starts or stops, Delete asks, Enter opens."""
         index = self.currentIndex()
         if event.key() == Qt.Key_Space and index.isValid():
-            self.toggled.emit(index.data(KEY_ROLE))
+            if not event.isAutoRepeat():
+                self.toggled.emit(index.data(KEY_ROLE))
         elif event.key() == Qt.Key_Delete and index.isValid():
             self.delete_pressed.emit()
         else:

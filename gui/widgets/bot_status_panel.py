@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -31,7 +32,8 @@ from gui.widgets.bot_list import BotList
 from gui.widgets.empty_state import EmptyState, TableOrEmpty
 from gui.widgets.panel_tools import ActionBar, PanelAction, TotalsBar, action_button, fill_combo, set_role
 
-FRAME_MS = 33
+FRAME_MS = 25
+"""Frames are at least so far apart; what changes after a rest is painted at once."""
 LOOK_MS = 500
 SILENT_AFTER = 2.5
 """Seconds without a sign of life from the engine, after which its bots are no longer shown as live."""
@@ -47,6 +49,8 @@ class BotStatusPanel(QWidget):
 
     start_requested = pyqtSignal(str)
     stop_requested = pyqtSignal(str)
+    sell_requested = pyqtSignal(str)
+    """Of a bot that does not work any more, and still holds something."""
     stop_all_requested = pyqtSignal()
     new_requested = pyqtSignal()
     edit_requested = pyqtSignal(str)
@@ -62,8 +66,10 @@ class BotStatusPanel(QWidget):
         self._model = BotsModel(self._clock, self)
         self._beats: dict[str, float] = {}
         self._notes: dict[str, str] = {}
+        self._painted = 0.0
         self._make_parts()
         self._frame = _timer(self, FRAME_MS, self._next_frame, single=True)
+        self._frame.setTimerType(Qt.PreciseTimer)
         self._look = _timer(self, LOOK_MS, self._look_around)
         self._resort = _timer(self, RESORT_MS, self._sort_again)
         theme.theme_signals().changed.connect(self._rethemed)
@@ -135,7 +141,8 @@ class BotStatusPanel(QWidget):
         if self._model.update(states, server):
             self._show_whether_empty()
         if self.isVisible() and not self._frame.isActive():
-            self._frame.start()
+            due = self._painted + FRAME_MS / 1000 - time.monotonic()
+            self._frame.start(max(0, round(due * 1000)))
 
     def set_bots(self, states: Collection[BotState], server: str = "") -> None:
         """Exactly these bots are there from now on; versions may begin anew."""
@@ -207,8 +214,10 @@ class BotStatusPanel(QWidget):
     def _toggle(self, key: str) -> None:
         card = self._model.card(key)
         if card is not None:
-            wish = self.stop_requested if card.state.status in LIVELY else self.start_requested
-            wish.emit(key)
+            self._wish(key, stop=card.state.status in LIVELY)
+
+    def _wish(self, key: str, *, stop: bool) -> None:
+        (self.stop_requested if stop else self.start_requested).emit(key)
 
     def _with_current(self, act: Any) -> None:
         key = self.current_key()
@@ -224,7 +233,10 @@ class BotStatusPanel(QWidget):
         menu.setAttribute(Qt.WA_DeleteOnClose)
         stops = card.state.status in LIVELY
         toggle = menu.addAction(tr("bots_view.stop_button" if stops else "bots_view.start"))
-        toggle.triggered.connect(lambda: self._toggle(card.key))
+        toggle.triggered.connect(lambda: self._wish(card.key, stop=stops))
+        if card.state.positions and not stops:
+            sell = menu.addAction(tr("bots_view.sell"))
+            sell.triggered.connect(lambda: self.sell_requested.emit(card.key))
         chart = menu.addAction(tr("bots_view.show_chart", symbol=card.state.symbol))
         chart.triggered.connect(lambda: self.chart_requested.emit(card.state.key))
         if card.state.last_error:
@@ -257,6 +269,7 @@ class BotStatusPanel(QWidget):
         self._sum_up()
 
     def _next_frame(self) -> None:
+        self._painted = time.monotonic()
         self.list.refresh()
 
     def _look_around(self) -> None:

@@ -101,7 +101,7 @@ def _print(rows: Sequence[Row], bars: Mapping[str, Sequence[Bar]]) -> None:
         table.add_column(column, justify="right")
     for number, row in enumerate(rows):
         table.add_row(*_cells(row), end_section=_ends(rows, number))
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    console = Console(width=None if sys.stdout.isatty() else 150)
     console.print(table)
     short = [key.partition(":")[2] for key, series in bars.items() if len(series) <= WARM_UP]
     for note in (*NOTES, f"Left out, because there are too few days: {', '.join(short) or 'none'}."):

@@ -57,7 +57,7 @@ class Load:
         self.events.publish(BotsLoaded(tuple(self.states), ()))
         return 0
 
-    def publish(self, rate: float, seconds: float, bots: int, size: int) -> dict[str, float]:
+    def publish(self, rate: float, seconds: float, bots: int, size: int = 0) -> dict[str, float]:
         """Change `bots` in turn, with `size` bytes more each; how many changes there were."""
         begin, count = time.monotonic(), 0
         while (due := begin + count / rate) < begin + seconds:

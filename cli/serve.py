@@ -13,7 +13,7 @@ from cli.arguments import Options
 from cli.engine_run import EngineRun, ended_after, ended_by_signals, owned
 from core.accounts import Account, hash_token, new_token
 from core.config import ServerConfig
-from core.errors import UserError
+from core.errors import UserError, WorldError
 from core.i18n import tr
 from core.model import Notice
 from core.session import Session, prepare_session
@@ -35,6 +35,8 @@ def run_serve(options: Options) -> int:
     """
     session = prepare_session(options.config_path, options.data_dir, demo=options.demo)
     config = server_config(session.config.server, options)
+    whole = msgspec.structs.replace(session.config, server=config)
+    session = msgspec.structs.replace(session, config=whole)
     session = msgspec.structs.replace(session, config=msgspec.structs.replace(session.config, server=config))
     if not options.serve.engine and not config.redis_url:
         raise UserError(tr("server.relay_needs_redis"))
@@ -76,6 +78,8 @@ def _serve(session: Session, config: ServerConfig, options: Options) -> None:
                 pass
     finally:
         _end(prepared, run)
+    if prepared.thread.broken:
+        raise WorldError(tr("server.broke"))
 
 
 def _end(prepared: Prepared, run: EngineRun | None) -> None:

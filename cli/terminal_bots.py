@@ -65,6 +65,14 @@ def alert_line(alert: BotAlert, now: float) -> Text:
     return line.append(bot_message(alert, now=now).title, _ALERT_STYLES.get(alert.kind, ""))
 
 
+def alert_lines(alerts: Sequence[BotAlert], now: float) -> list[Text]:
+    """What bots did, each in one line of the screen."""
+    lines = [alert_line(alert, now) for alert in alerts]
+    for line in lines:
+        line.no_wrap, line.overflow = True, "ellipsis"
+    return lines
+
+
 def _cells(state: BotState) -> list[Text]:
     held = state.position is not None
     name = state.name if len(state.name) <= _NAME_WIDTH else state.name[: _NAME_WIDTH - 1] + "…"

@@ -15,7 +15,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
 from cli import terminal_tables as tables
-from cli.terminal_bots import alert_line, bots_table
+from cli.terminal_bots import alert_lines, bots_table
 from cli.terminal_state import Shown, TerminalState
 from cli.terminal_words import news_line
 from core.bots.model import BotAlert, BotState
@@ -152,7 +152,7 @@ class TerminalView:
         bots = bots_table(shown.bots, share)
         if bots is not None:
             parts += [tables.heading("bots"), bots]
-            parts += [alert_line(alert, self._clock.time()) for alert in shown.alerts[:share]]
+            parts += alert_lines(shown.alerts[:share], self._clock.time())
         most = _LISTED_SIGNALS if share is None else min(share, _MOST_SIGNALS)
         return [*parts, tables.heading("signals"), tables.signal_list(shown.signals[:most])]
 

@@ -7,8 +7,6 @@ its `key`, "EXCHANGE:SYMBOL", so that one ticker on two exchanges is never mixed
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -198,24 +196,6 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
         }  # fmt: skip
 
 
-def signal_from_payload(payload: Mapping[str, Any]) -> Signal:
-    """The signal that a contract payload describes; the exchange defaults to BIST.
-
-    Raises KeyError, TypeError or ValueError for a payload that is none.
-    """
-    price = float(payload["price"])
-    when = payload.get("timestamp")
-    return Signal(
-        key=f"{payload.get('exchange') or 'BIST'}:{payload['symbol']}", side=Side(payload["type"]),
-        price=price,
-        confidence=float(payload.get("confidence", 0.0)),
-        timestamp=datetime.fromisoformat(when).timestamp() if when else datetime.now(UTC).timestamp(),
-        source=str(payload.get("source", "")), simulated=bool(payload.get("simulated", False)),
-        reference_price=float(payload.get("reference_price") or price),
-        change_pct=float(payload.get("change_pct") or 0.0), gap=float(payload.get("gap_sec") or 0.0),
-    )  # fmt: skip
-
-
 class Position(msgspec.Struct, frozen=True, kw_only=True):
     """An open position. A short one has a negative quantity. `id` is 0 until it is stored."""
 
@@ -319,7 +299,7 @@ class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
     `state` is "idle", "connecting", "ok", "old" (it answers, but its `newest` price of an open market is an
     old one), "failing" or "blocked" (rate limited). `next_try`, `newest` and `connected_since` are Unix
     times; `requests` of `budget` went to its provider in the last minute. A source that pushes also tells how
-    often it had to connect again, and its prices per second (`rate`).
+    often it had to connect again; `rate` is its prices per second.
     """
 
     name: str

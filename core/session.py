@@ -13,7 +13,7 @@ import msgspec
 from core.bots.folder import use_folder
 from core.config import BotConfig, Config
 from core.config_file import load_config, peek_language, save_changes, save_config
-from core.engine.engine import replays, trades_simulation
+from core.engine.worlds import replays, trades_simulation
 from core.i18n import set_language, tr
 from core.model import Position
 from core.paths import config_target, prepare_data_dir, resolve_config_path, resolve_data_dir

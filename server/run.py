@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -40,7 +42,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise UserError(tr("server.cannot_listen", host=host, port=port, reason=why(error))) from error
     try:
-        if hasattr(socket, "SO_REUSEADDR") and hasattr(socket, "AF_UNIX"):
+        if sys.platform != "win32":  # there it would let another program take the port over
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -108,6 +110,11 @@ class ServerThread:
     def __init__(self, server: StatusServer, listener: socket.socket) -> None:
         self._server = server
         self._listener = listener
+        self._ended = False
+        self.broken = False
+        """Whether it has ended though nobody asked for that."""
+        self.on_broken: Callable[[], None] = lambda: None
+        """Called in the server's thread when that happens."""
         self._thread = threading.Thread(target=self._run, name="status-server", daemon=True)
 
     def start(self) -> None:
@@ -121,11 +128,12 @@ class ServerThread:
 
     def begin_to_end(self) -> None:
         """Take nobody new and end all streams; returns at once. Idempotent."""
+        self._ended = True
         self._server.end()
 
     def stop(self, seconds: float = 3.0) -> bool:
         """End, and wait for that so many seconds at most; whether it has ended. Idempotent."""
-        self._server.end()
+        self.begin_to_end()
         if self._thread.ident is None:
             self._listener.close()
         elif self._thread.is_alive():
@@ -140,5 +148,10 @@ class ServerThread:
             self._server.run([self._listener])
         except Exception:
             log.exception("the status server broke")
+        except SystemExit:  # uvicorn's way to say that the application did not start; it has logged why
+            log.error("the status server did not start")
         finally:
             self._listener.close()
+            if not self._ended:
+                self.broken = True
+                self.on_broken()

@@ -86,7 +86,7 @@ def test_in_turkish() -> None:
     message = told("stop", **{**SOLD, "reason": "stop", "blind_sec": 300})
     assert message.title == "Şişe dip: stop çalıştı, 100 ASELS 45,32 ₺ fiyattan satıldı, +122,00 ₺"
     assert message.body == (
-        "Neden: zarar kes\nBir süre fiyat gelmedi. Stop en çok 5 dk önce aşıldı; sonraki ilk fiyattan, "
+        "Neden: zarar durdur\nBir süre fiyat gelmedi. Stop en çok 5 dk önce aşıldı; sonraki ilk fiyattan, "
         "45,32 ₺, satıldı.\nBIST:ASELS, 14:02:10"
     )
 

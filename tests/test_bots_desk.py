@@ -364,7 +364,7 @@ def test_a_users_strategy_that_hangs_puts_only_its_bot_into_error(own: Path):
     rig.clock.advance(0.1)
     assert rig.engine.next_wake() == 0.0
     rig.engine.end_batch()
-    assert rig.state("b1").status == "error" and "mine.py" in (rig.state("b1").last_error or "")
+    assert rig.state("b1").status == "error" and "did not answer" in (rig.state("b1").last_error or "")
     rig.engine.close()
 
 
@@ -646,3 +646,14 @@ def test_plain_symbols_follow_the_configured_exchange():
     rig.apply(bot("b1", "KO", strategy="threshold"), exchange="NYSE")
     assert rig.state().keys == ("NYSE:KO",)
     assert [each.key for each in rig.engine.priced()] == ["NYSE:KO"]
+
+
+def test_a_clock_that_was_ahead_blinds_nobody_once_it_is_right():
+    rig = BotRig(bot("b1", "CRYPTO:BTC", quantity=0.5, stop_loss_pct=3.0), now=WEDNESDAY + 7200)
+    rig.want(Action.BUY, BTC)
+    rig.pass_by(100.0, on=BTC)  # stamped by a clock that is two hours ahead
+    rig.engine.close()
+    rig.clock.set_time(WEDNESDAY)
+    again = rig.reborn()
+    again.pass_by(90.0, on=BTC)
+    assert [t.reason for t in again.trades()] == ["stop"]

@@ -49,6 +49,13 @@ def puppet(monkeypatch: pytest.MonkeyPatch) -> Puppet:
     return add_puppet(monkeypatch)
 
 
+class LastingStore(FailingStore):
+    """Can be opened again."""
+
+    def close(self) -> None:
+        """See `Store.close`."""
+
+
 class BotLoop(Rig):
     """A loop with bots that the test turns by hand."""
 
@@ -118,6 +125,20 @@ def test_stopping_the_scan_with_open_positions_is_a_warning(rig: BotLoop, puppet
     rig.clock.advance(1)
     rig.step()
     assert rig.state().price_freshness == "stale"
+
+
+def test_positions_that_nobody_prices_after_a_start_are_a_warning(puppet: Puppet):
+    rig = BotLoop(bot("b1"), store=LastingStore())
+    rig.do(StartFeed())
+    rig.buy(puppet)
+    rig.loop.close()
+    again = BotLoop(bot("b1"), store=rig.store)
+    for _ in range(6):
+        again.clock.advance(1)
+        again.step()
+    assert [each.key for each in again.events.of(Notice)] == ["bots.no_feed"]
+    again.do(StartFeed())
+    again.loop.close()
 
 
 def test_what_was_asked_before_the_end_is_done(puppet: Puppet):

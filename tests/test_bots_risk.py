@@ -229,11 +229,11 @@ def test_a_bot_that_reached_its_limit_starts_again_only_on_another_day():
     rig.pass_by(98.0)
     with pytest.raises(InputError, match="loss limit for today"):
         rig.execute(StartBot(bot_id="b1"))
+    rig.clock.set_time(at("2026-11-19 09:50"))
+    rig.execute(StartBot(bot_id="b1"))  # before the day's first price
     rig.clock.set_time(at("2026-11-19 11:00"))
     rig.pass_by(98.0)
-    assert rig.state().daily_pnl == 0.0
-    rig.execute(StartBot(bot_id="b1"))
-    assert rig.state().status == "running"
+    assert (rig.state().daily_pnl, rig.state().status) == (0.0, "running")
 
 
 def test_what_cannot_be_sold_now_is_sold_at_the_next_true_price():

@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import atomic, config_check, config_file, secrets
-from core.config import BIST30, Config, Problem
+from core.config import BIST30, BotConfig, Config, Problem, ServerConfig
 from core.config_check import Rule, check_value, examine, rule_of, shown, with_value
 from core.config_file import (
     all_paths,
@@ -128,8 +129,8 @@ def test_a_whole_number_may_stand_for_a_fraction_but_not_the_reverse() -> None:
 
 
 def test_text_that_cannot_be_written_is_refused_everywhere() -> None:
-    found = problems_of({"storage": {"url": "sqlite:///\ud800"}, "server": {"a": [float("nan")]}})
-    assert set(found) == {"storage.url", "server"}
+    found = problems_of({"storage": {"url": "sqlite:///\ud800"}, "server": {"allowed_hosts": ["\ud800"]}})
+    assert set(found) == {"storage.url", "server.allowed_hosts[0]"}
     str(ConfigError(list(found.values()))).encode("utf-8")
 
 
@@ -362,9 +363,8 @@ def test_a_file_with_problems_is_not_saved_over(tmp_path: Path, text: str) -> No
 
 def test_a_new_file_holds_everything_and_can_be_read_back(tmp_path: Path) -> None:
     path = tmp_path / "c.json"
-    config = Config(
-        theme="dark", symbols=("ASELS", "NASDAQ:AAPL"), bots=({"name": "x" * 120, "steps": [{"a": 1}]},)
-    )
+    bot = BotConfig(id="b1", name="x" * 80, symbols=("ASELS",), cash=5.5)
+    config = Config(theme="dark", symbols=("ASELS", "NASDAQ:AAPL"), bots=(bot,))
     save_config(path, config)
     assert load_config(path) == config
     assert set(json.loads(path.read_text("utf-8"))) == set(Config.__struct_fields__)
@@ -383,22 +383,23 @@ def test_changes_to_a_file_that_stays_go_elsewhere(tmp_path: Path) -> None:
     symbols=st.lists(st.sampled_from(BIST30), unique=True).map(tuple),
     threshold=st.floats(0.01, 100, allow_nan=False),
     theme=st.sampled_from(("system", "dark", "light")),
-    server=st.dictionaries(
-        st.text(st.characters(codec="utf-8")),
-        st.integers() | st.text(st.characters(codec="utf-8")),
-        max_size=3,
+    server=st.builds(
+        ServerConfig, port=st.integers(1, 65535), tls_key=st.sampled_from(("", "a key.pem", "ş\\ö"))
     ),
+    params=st.dictionaries(st.sampled_from(("min_confidence", "max_gap_sec")), st.floats(0.0, 1.0)),
 )
 def test_what_is_saved_is_what_is_read(
     tmp_path_factory: pytest.TempPathFactory,
     symbols: tuple[str, ...],
     threshold: float,
-    theme: str,
-    server: dict[str, object],
+    theme: Literal["system", "dark", "light"],
+    server: ServerConfig,
+    params: dict[str, object],
 ) -> None:
     path = tmp_path_factory.mktemp("c") / "c.json"
     live = msgspec.structs.replace(Config().real_time, signal_threshold_pct=threshold)
-    config = Config(symbols=symbols, real_time=live, theme=theme, server=server)  # type: ignore[arg-type]
+    bot = BotConfig(id="b", name="b", symbols=("ASELS",), params=params)
+    config = Config(symbols=symbols, real_time=live, theme=theme, server=server, bots=(bot,))
     save_config(path, config)
     assert load_config(path) == config
     save_config(path, Config())

@@ -357,7 +357,7 @@ def test_bot_trades_bear_the_bots_names_and_the_reason_in_words(tmp_path: Path) 
     cells = dict(zip(heads, row, strict=True))
     assert (cells["Bot"], cells["Çıkış nedeni"], cells["Net K/Z"]) == (
         "Salınım",
-        "takip eden stop",
+        "izleyen stop",
         "-13,0940",
     )
     assert (cells["Komisyon"], cells["Para birimi"]) == ("0,8940", "₺")

@@ -15,8 +15,9 @@ from core.clock import FakeClock
 from core.commands import InstrumentsChanged
 from core.config import Config, RealTimeConfig, StorageConfig
 from core.engine import journal as journal_module
-from core.engine.engine import Engine, trades_simulation
+from core.engine.engine import Engine
 from core.engine.journal import SignalJournal
+from core.engine.worlds import trades_simulation
 from core.errors import InputError, StorageError
 from core.events import EventBus
 from core.model import (
@@ -318,7 +319,7 @@ def test_a_position_of_the_early_morning_counts_as_todays():
     bench = Bench(at("2026-11-18 14:00"), position(opened_at=at("2026-11-18 08:00")))
     bench.see(95.0, previous_close=50.0)
     assert bench.portfolio().rows[0].daily_pnl == 50.0
-    assert bench.engine.day_start("BIST") == at("2026-11-18 00:00")
+    assert bench.engine.days.start("BIST") == at("2026-11-18 00:00")
 
 
 @pytest.mark.allow_log("cannot be read yet")

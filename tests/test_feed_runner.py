@@ -190,6 +190,18 @@ def test_failures_back_off_and_one_answer_heals():
     assert (line.status.state, line.status.failures, line.status.next_try) == ("ok", 0, None)
 
 
+def test_it_tells_since_when_it_works_and_how_many_prices_come_a_second():
+    line = Line(FOUR, ScriptedSource(batch_size=4))
+    line.turns(40)
+    since = line.status.connected_since
+    assert since is not None and since < WEDNESDAY + 4.0
+    assert line.status.rate == pytest.approx(4 / 3.05, abs=0.1)
+    line.turns(1, SourceError("no"))
+    assert (line.status.connected_since, line.status.rate) == (None, None)
+    line.turns(2)
+    assert line.status.connected_since > since + 100.0
+
+
 @pytest.mark.parametrize(
     ("asked", "pause"),
     [(None, RATE_LIMIT_PAUSE), (40.0, 40.0), (0.0, 3.0), (1e9, LONGEST_PAUSE)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from core.model import SETTLED, OutboxLine
 from core.notifications.routes import CHANNELS, Routes
 from core.storage import open_store
 from gui.main_window.main_window import MainWindow
-from tests.bot_helpers import alert, change
-from tests.storage_helpers import signal
+from tests.bot_helpers import alert
+from tests.storage_helpers import NOON, signal
 from tests.window_helpers import StubMarket, crypto_config, keep, show, stub_window, wait
 
 FAR = 4e9
@@ -53,13 +54,14 @@ def titles(window: MainWindow) -> list[str]:
 def test_what_a_killed_program_owed_is_told_at_the_next_start(qtbot: Any, data_dir: Path) -> None:
     store = open_store("", data_dir)
     store.route(Routes(toast_only(), now=lambda: time.time() - 300.0).lines)
-    store.commit_bots([change(alerts=(alert(1, kind=BotAlertKind.STOP),))])
-    store.route(Routes(toast_only(), now=lambda: time.time() - 3600.0).lines)
     store.add_signals([signal()])
+    store.route(Routes(toast_only(), now=lambda: time.time() - 3600.0).lines)
+    store.add_signals([signal(NOON + 1)])
     store.close()  # killed before anything was sent
     window = window_on(qtbot, data_dir, toast_only())
     wait(qtbot, lambda: bool(titles(window)))
-    assert [title.endswith("Şişe: stop hit in SISE, sent late") for title in titles(window)] == [True]
+    (title,) = titles(window)
+    assert re.fullmatch(r"[\d: -]+: ↓ SELL ASELS at 45\.32\s₺, sent late", title)
     wait(qtbot, lambda: window.desk.notifications.model.rowCount() == 2)
     window.close()
     assert owed(data_dir) == []

@@ -8,6 +8,7 @@ import re
 import signal as signals
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from core.config_file import as_config
 from core.engine.outbox import Outbox
 from core.errors import DeliveryError, StorageError
 from core.events import EventBus
+from core.exchanges import EXCHANGES
 from core.i18n import set_language
 from core.model import OutboxLine
 from core.notifications.message import Kind, Message
@@ -123,7 +125,7 @@ def test_a_message_of_an_earlier_run_carries_its_real_time(make: Make) -> None:
     notifier, log, channels = make()
     notifier.resend(lines(signal(), 500.0))
     log.wait_for("delivered", 4)
-    moment = time.strftime("%H:%M", time.localtime(NOON - 500.0))
+    moment = datetime.fromtimestamp(NOON - 500.0, EXCHANGES["BIST"].zone).strftime("%H:%M")
     for channel in channels.values():
         (told,) = channel.delivered
         assert re.fullmatch(rf"{moment}: ↓ SELL ASELS at 45\.32\s₺, sent late", told.title)
@@ -136,7 +138,7 @@ def test_a_message_of_yesterday_carries_its_date(make: Make) -> None:
     notifier, log, channels = make()
     notifier.resend([line for line in lines(alert(), 20 * 3600.0) if line.channel == "telegram"])
     log.wait_for("delivered")
-    day = time.strftime("%d.%m.%Y %H:%M", time.localtime(NOON - 20 * 3600.0))
+    day = datetime.fromtimestamp(NOON - 20 * 3600.0, EXCHANGES["BIST"].zone).strftime("%d.%m.%Y %H:%M")
     title = channels["telegram"].delivered[0].title
     assert title.startswith(f"{day}: ")
     assert title.endswith("(geç gönderildi)")

@@ -101,7 +101,8 @@ def test_what_is_old_or_too_much_is_forgotten_a_little_at_a_time(store: Store) -
     store.add_signals([signal(float(n)) for n in range(10)])
     store.record_deliveries(
         [delivery(f"m{n}", created=float(n), status="delivered") for n in range(10)],
-        [line(f"m{n}", created=float(n)) for n in range(10)] + [line("open", created=0.0)],
+        [line(f"m{n}", created=float(n)) for n in range(10)]
+        + [line("open", created=5.0), line("unwanted", created=1.0)],
     )
     assert store.prune(4.0, keep=100, limit=3)
     assert not store.prune(4.0, keep=100, limit=3)

@@ -389,6 +389,14 @@ def test_frames_survive_any_cutting(texts, data):
     assert found == texts
 
 
+def test_a_head_in_two_pieces_is_no_new_frame():
+    stream = FrameStream()
+    assert stream.feed("~m~1") == ([], False)
+    assert stream.feed("~m~0~m~0~m~") == (["0", ""], False)
+    assert stream.feed("~m~9~m~cut") == ([], False)
+    assert stream.feed(framed("whole")) == (["whole"], True)
+
+
 @given(st.text(max_size=60))
 def test_any_text_is_survived(text):
     session = QuoteSession("tradingview", BadDataTally("test"))

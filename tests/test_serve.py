@@ -22,7 +22,7 @@ from cli import serve
 from cli.arguments import Options, ServeOptions
 from core.accounts import AccountStore
 from core.config import ServerConfig
-from core.errors import UserError
+from core.errors import UserError, WorldError
 from core.instance_lock import InstanceLock
 from core.network import is_loopback
 from server.bus import InProcessBus
@@ -113,6 +113,20 @@ def test_without_users_it_says_in_one_sentence_how_to_make_one(
     said = capsys.readouterr().out.splitlines()
     assert "http://127.0.0.1:" in said[0]
     assert "python3 run.py users add local" in said[1]
+
+
+@pytest.mark.allow_log("in the bus", "startup failed", "did not start", "Traceback")
+def test_a_server_that_breaks_is_a_failure_with_a_sentence(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    async def broken(*_: Any) -> None:
+        raise ZeroDivisionError("in the bus")
+
+    monkeypatch.setattr(InProcessBus, "open", broken)
+    options = Options(mode="serve", data_dir=data_dir, demo=True, serve=ServeOptions(port=0))
+    with pytest.raises(WorldError, match="the details are in the log"):
+        serve.run_serve(options)
+    assert "in the bus" in (data_dir / "swing_hunter.log").read_text("utf-8")
 
 
 def test_a_second_engine_on_the_same_data_is_refused(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

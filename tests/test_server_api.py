@@ -207,6 +207,18 @@ def test_the_docs_are_a_page_without_scripts(server: RunningServer) -> None:
         assert client.get("/docs.css").headers["content-type"].startswith("text/css")
 
 
+def test_the_page_is_served_and_read_again_only_when_it_has_changed(server: RunningServer) -> None:
+    with server.client(None) as client:
+        page = client.get("/")
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        assert page.content == client.get("/index.html").content
+        again = client.get("/", headers={"If-None-Match": page.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        assert client.get("/manifest.webmanifest").headers["content-type"] == "application/manifest+json"
+        for path in ("/../app.py", "/%2e%2e/app.py", "/page/index.html", "/app.py"):
+            assert client.get(path).status_code == 404
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [

@@ -15,6 +15,7 @@ from core.accounts import AccountStore
 from core.config import Config, ServerConfig
 from gui.workers.server_host import ServerHost
 from gui.workers.websocket_worker import WebSocketWorker
+from server.bus import InProcessBus
 from tests.server_helpers import bot_state, following, wait_for
 
 
@@ -102,6 +103,20 @@ def test_what_cannot_be_served_is_said(qtbot: Any, host: ServerHost) -> None:
             host.apply(config(taken.getsockname()[1]))
         assert said.args[0] == "error"
         assert "--port" in said.args[1] or "server.port" in said.args[1]
+
+
+@pytest.mark.allow_log(
+    "in the bus", "startup failed", "did not start", "Traceback", "of its own", "users add"
+)
+def test_a_server_that_breaks_is_said(qtbot: Any, host: ServerHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: Any) -> None:
+        raise ZeroDivisionError("in the bus")
+
+    monkeypatch.setattr(InProcessBus, "open", broken)
+    said: list[tuple[str, str]] = []
+    host.said.connect(lambda level, sentence: said.append((level, sentence)))
+    host.apply(config(free_port()))
+    qtbot.waitUntil(lambda: any(level == "error" for level, _ in said))
 
 
 @pytest.mark.allow_log("did not start")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PyQt5.QtCore import QDate, QEvent, Qt
 from PyQt5.QtWidgets import QApplication, QLabel, QLineEdit
 
-from core.config import Config
+from core.config import BotConfig, Config, ServerConfig
 from core.config_check import all_paths, get_value
 from core.config_file import parse_config
 from core.errors import ConfigError
@@ -142,7 +142,8 @@ def test_telegram_needs_a_chat_and_both_switches_move_together(dialog):
 
 
 def test_what_has_no_field_is_kept(qtbot):
-    config = Config(bots=({"name": "x"},), server={"enabled": True}, bot_executor="celery")
+    bots = (BotConfig(id="x", name="x", symbols=("ASELS",)),)
+    config = Config(bots=bots, server=ServerConfig(enabled=True), bot_executor="local")
     dialog = make(qtbot, config)
     editor(dialog, "theme").set_value("light")
     dialog.accept()

@@ -119,6 +119,7 @@ def replay(model: MemoryStore, seed: int, acknowledged: int, path: Path) -> None
     assert still_open == {p.id: str(p.quantity) for p in model.positions()}
 
 
+@pytest.mark.timeout(240)
 def test_killed_200_times_bots_lose_no_fill_and_double_none(writer: Writer, data_dir: Path) -> None:
     path = data_dir / "swing_hunter.db"
     model = MemoryStore()

@@ -262,6 +262,21 @@ def test_a_closed_host_gives_up_what_runs() -> None:
     assert not done.is_set()
 
 
+def test_whoever_asks_after_a_call_that_was_given_up_does_not_wait_for_ever() -> None:
+    release, begun = threading.Event(), threading.Event()
+    clock = FakeClock()
+    host = StrategyHost(clock)
+    call = host.begin(Scripted(lambda *_: begun.set() or (release.wait() and HOLD)), VIEW, {}, {}, 1.0)
+    assert begun.wait(PLENTY)
+    host.close()
+    release.set()
+    while host.busy:
+        pass
+    clock.advance(2.0)
+    with pytest.raises(StrategyTimeout):
+        call.poll()
+
+
 def test_a_call_that_is_given_up_at_once_leaves_nothing_behind() -> None:
     for _ in range(50):
         host = StrategyHost()

@@ -8,6 +8,7 @@ the day's limits; only then is the strategy asked.
 from __future__ import annotations
 
 import math
+from datetime import date, datetime
 from typing import Any
 
 from core.bots.base_bot import BotBase
@@ -18,6 +19,7 @@ from core.bots.setting import Blind, Shape
 from core.bots.spot import Spot
 from core.bots.strategy import Action, Decision, View, Wake
 from core.config import BotConfig
+from core.exchanges import exchange_of
 from core.i18n import tr
 from core.model import Freshness, Quote, Tick
 
@@ -114,8 +116,10 @@ class Bot(BotBase):
             self.market_open = is_open
             self._matters()
 
-    def day_is_over(self) -> str:
-        """Which limit of today has been reached, "" if none."""
+    def day_is_over(self, now: float | None = None) -> str:
+        """Which limit of today has been reached, "" if none; at `now`, none of another day."""
+        if now is not None and self._day > 0 and _date(self._main, now) != _date(self._main, self._day):
+            return ""
         return day_is_over(self.config, self.daily_pnl)
 
     # --- prices -------------------------------------------------------------------------------------
@@ -301,3 +305,8 @@ class Bot(BotBase):
     @property
     def _simulated(self) -> bool:
         return self.world.trade_simulation
+
+
+def _date(main: str, moment: float) -> date:
+    """The date at the exchange of instruments that begin with `main`."""
+    return datetime.fromtimestamp(moment, exchange_of(main.rstrip(":")).zone).date()

@@ -285,7 +285,9 @@ class BotDesk:
             mark = self._marker.begin(now)
             for bot in bots:
                 since = max(mark.since, self._journal.states[bot.config.id].updated_at)
-                if not self._around.patient:
+                if not self._around.patient:  # else the clock shows another time than this
+                    for spot in bot.spots.values():
+                        spot.forget_future(now)
                     bot.recover(Blind(since, mark.crashed), now)
                 if bot.shape.error and bot.mode is not BotStatus.ERROR:
                     bot.fail(bot.shape.error, now)

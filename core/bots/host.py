@@ -150,6 +150,8 @@ class StrategyHost:
         `StrategyTimeout` if the last call still runs.
         """
         if self.busy:
+            self.close()  # it may have come back from where it could not be asked to end
+        if self.busy:
             raise StrategyTimeout(tr("strategies.still_runs", name=strategy.name))
         work = _call(strategy, view, params, memory)
         call: Limited[Outcome] | Outcome | StrategyError

@@ -199,7 +199,8 @@ class BotAlert(msgspec.Struct, frozen=True, kw_only=True):
     """Something to tell the owner; stored in the transaction of what it tells of, told afterwards.
 
     `at` is when it happened. `fields` hold plain JSON values: price, quantity, side, pnl, reason, error,
-    blind_sec (for how long nobody watched), ... `alert_id` is unique for ever.
+    stop and level (of the order that was filled), blind_sec (for how long nobody watched), crashed (whether a
+    crash was the reason), positions (how many are guarded again), ... `alert_id` is unique for ever.
     """
 
     alert_id: str

@@ -10,6 +10,9 @@ from core.bots.risk import enforced_stop
 from core.bots.series import BarSeries
 from core.model import Freshness, Signal
 
+FUTURE = 60.0
+"""Seconds by which a stored price may be ahead of the clock, as clocks differ a little."""
+
 
 class Spot:
     """One instrument of one bot. Prices between `low` and `high` touch no level of its position."""
@@ -66,6 +69,11 @@ class Spot:
         if effective != self.effective:
             return effective < self.effective
         return price == self.price and received == self.received
+
+    def forget_future(self, now: float) -> None:
+        """What was stored by a clock that was far ahead must not make every price look old."""
+        if self.effective > now + FUTURE:
+            self.effective = self.received = now
 
     def dump(self) -> dict[str, Any]:
         """What a restart must not lose, in JSON's types."""

@@ -78,7 +78,7 @@ class Wishes:
             self._roster.refresh_strategy(bot, self._around.clock.time())
             if bot.shape.error:
                 raise InputError(bot.shape.error)
-            reason = bot.day_is_over()
+            reason = bot.day_is_over(self._around.clock.time())
             if reason:
                 raise InputError(tr(f"bots.{reason}_reached", name=bot.config.name))
             prepare(bot, self._around)

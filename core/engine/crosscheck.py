@@ -67,7 +67,8 @@ class CrossCheck:
         self.tolerance = tolerance
         self.calendar = calendar or MarketCalendar()
         self._voices: dict[str, dict[str, Voice]] = {}
-        self._conflicts: dict[str, SourceConflict] = {}
+        self.held: dict[str, SourceConflict] = {}
+        """The disagreements that last, by the instrument whose signals they hold."""
 
     def hear(self, quote: Quote) -> SourceConflict | None:
         """Take note of `quote`; a conflict that begins, changes its prices or ends (`over`), else None."""
@@ -113,25 +114,32 @@ class CrossCheck:
 
     def holds(self, key: str) -> bool:
         """Whether the signals of `key` are held because its sources disagree."""
-        return key in self._conflicts
+        return key in self.held
 
     def conflicts(self) -> list[SourceConflict]:
         """All disagreements that last."""
-        return list(self._conflicts.values())
+        return list(self.held.values())
 
     def expire(self, now: float) -> list[SourceConflict]:
         """Once a second: the conflicts of which nobody has spoken for too long end."""
         return [
             self._end(conflict)
-            for conflict in list(self._conflicts.values())
+            for conflict in list(self.held.values())
             if now - self._heard(conflict) > FORGET_AFTER
         ]
+
+    def start_over(self, tolerance: float) -> list[SourceConflict]:
+        """Begin to compare anew, by another tolerance; the conflicts that end by that."""
+        ended = [msgspec.structs.replace(conflict, over=True) for conflict in self.held.values()]
+        self.tolerance = tolerance
+        self._voices, self.held = {}, {}
+        return ended
 
     def keep_only(self, keys: Iterable[str]) -> None:
         """Forget all instruments but these."""
         wanted = set(keys)
         self._voices = {key: voices for key, voices in self._voices.items() if key in wanted}
-        self._conflicts = {key: conflict for key, conflict in self._conflicts.items() if key in wanted}
+        self.held = {key: conflict for key, conflict in self.held.items() if key in wanted}
 
     def _heard(self, conflict: SourceConflict) -> float:
         """When the more silent of the two sources last told a price; daily bars are told but once."""
@@ -147,7 +155,7 @@ class CrossCheck:
     def _weigh(self, key: str, speaker: Voice, voices: dict[str, Voice], now: float) -> SourceConflict | None:
         """Hold what was just said against every other source; one that contradicts outweighs those that
         agree."""
-        known = self._conflicts.get(key)
+        known = self.held.get(key)
         settled, judged = False, True
         for other in voices.values():
             if other is speaker:
@@ -171,11 +179,11 @@ class CrossCheck:
             found = msgspec.structs.replace(found, since=known.since)
             if known.prices == found.prices and known.of_closes is found.of_closes:
                 return None
-        self._conflicts[found.key] = found
+        self.held[found.key] = found
         return found
 
     def _end(self, known: SourceConflict) -> SourceConflict:
-        del self._conflicts[known.key]
+        del self.held[known.key]
         return msgspec.structs.replace(known, over=True)
 
     # --- prices -------------------------------------------------------------------------------------

@@ -9,36 +9,35 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from core.bars.keeper import BarKeeper
-from core.bots.desk import BotDesk
-from core.bots.surroundings import Surroundings
 from core.clock import Clock
 from core.commands import InstrumentsChanged
 from core.config import Config
+from core.engine.clock_watch import ClockWatch
 from core.engine.crosscheck import CrossCheck
-from core.engine.journal import SignalJournal
+from core.engine.days import ExchangeDays
+from core.engine.doubts import Doubts
 from core.engine.noise import make_filter
 from core.engine.outbox import Outbox
+from core.engine.parts import RemoteDeskFactory, bar_store, make_book, make_desk
 from core.engine.portfolio import Portfolio
-from core.engine.prices import PriceBook
 from core.engine.signals import SignalRule, daily_volatility
+from core.engine.signals_out import SignalsOut
+from core.engine.worlds import StoreFactory, counts_simulated, noise_of, replays, trades_simulation, world_of
 from core.errors import StorageError
 from core.events import EventBus
 from core.exchanges import EXCHANGES
 from core.market_calendar import MarketCalendar, MarketState
-from core.model import Bar, FreshnessChange, Instrument, Notice, Quote, Signal, SourceConflict, Tick
+from core.model import Bar, Instrument, Quote, Signal, Tick
 from core.notifications.routes import Routes
 from core.replay.clock import real_clock
 from core.sources.base import DailyCloses
 from core.storage.base import Store
-from core.storage.memory_store import MemoryStore
 
 if TYPE_CHECKING:
+    from core.bots.desk import BotDesk
     from core.cluster.remote_desk import RemoteDesk
 
 log = logging.getLogger(__name__)
@@ -46,40 +45,6 @@ log = logging.getLogger(__name__)
 DAY = 86_400.0
 AGE_EVERY = 1.0
 """Seconds between two looks for prices that have gone stale."""
-LONG_PAUSE = 30.0
-"""Seconds between two such looks from which on the computer must have slept, or its clock was set."""
-
-StoreFactory = Callable[[Config], Store]
-RemoteDeskFactory = Callable[[Config, Surroundings], "RemoteDesk"]
-
-
-def trades_simulation(config: Config) -> bool:
-    """Whether the user chose the simulator, so that its prices count as far as they can."""
-    return config.real_time.live_data_source == "simulation"
-
-
-def replays(config: Config) -> bool:
-    """Whether prices come from a recording."""
-    return config.real_time.live_data_source == "replay"
-
-
-def works_remotely(config: Config) -> bool:
-    """Whether bots run in workers: only for true prices."""
-    return config.bot_executor == "celery" and not _counts_simulated(config)
-
-
-def _world(config: Config) -> tuple[object, ...]:
-    """What has to be the same for prices, signals and positions to have to do with each other."""
-    return trades_simulation(config), replays(config), config.storage.url, works_remotely(config)
-
-
-def _noise(config: Config) -> tuple[str, int]:
-    return config.real_time.noise_filter, config.real_time.noise_window
-
-
-def _counts_simulated(config: Config) -> bool:
-    """Whether prices that are marked as not real give signals and value positions."""
-    return trades_simulation(config) or replays(config)
 
 
 class Engine:
@@ -99,39 +64,34 @@ class Engine:
         self.bus = bus
         self._open_store = open_store
         self._switch(config)
-        simulated = _counts_simulated(config)
+        simulated = counts_simulated(config)
         real_time = config.real_time
         self._real_clock = real_clock(clock)
         self.on_look: Callable[[float, float], None] | None = None
         """Called with the time by which each look for aged prices was made."""
         self.on_wake: Callable[[], None] = lambda: None
         """Called from any thread when `end_batch` should be called soon."""
-        self.signal_count = 0
-        """How many signals there were since the last start over."""
         self._calendar = MarketCalendar(config.extra_closures)
-        self.prices = self._make_book(config)
+        self.prices = make_book(config, self._calendar, clock)
         self.cross = CrossCheck(real_time.cross_check_pct, self._calendar)
         self.rule = SignalRule(
             real_time.signal_threshold_pct, real_time.signal_cooldown_sec, trade_simulation=simulated
         )
-        self.rule.noise = make_filter(*_noise(config))
-        self.portfolio = Portfolio(self.day_start, trade_simulation=simulated)
+        self.rule.noise = make_filter(*noise_of(config))
+        self.days = ExchangeDays(self.prices)
+        self._clocks = ClockWatch(clock, bus)
+        self.portfolio = Portfolio(self.days.start, trade_simulation=simulated)
+        self._doubts = Doubts(bus, self.portfolio, lambda: self.bots)
         self.instruments: tuple[Instrument, ...] = ()
-        self._signals: list[Signal] = []
-        self._store_error = ""
-        self._clock_warned = False
-        self._day_starts: dict[str, tuple[float, float]] = {}
-        self._days: tuple[float, ...] = ()
-        self._looked: tuple[float, float] | None = None
         self._next_age = 0.0
         self._next_portfolio = 0.0
         self._routes = routes
         self._remote = remote
         self.store = open_store(config)
         self.outbox = Outbox(self.store, self._real_clock, bus, routes)
-        self._journal = SignalJournal(self.store)
+        self.signals_out = SignalsOut(self.store, bus)
         self.bars = BarKeeper(
-            self._bar_store(config), self._calendar, self._real_clock, bus, simulated=simulated,
+            bar_store(config, self.store), self._calendar, self._real_clock, bus, simulated=simulated,
             round_the_clock=trades_simulation(config), keep_days=config.storage.keep_minute_bars_days,
         )  # fmt: skip
         try:
@@ -156,39 +116,32 @@ class Engine:
         self, quote: Quote, check_signal: Callable[[Tick], object], update_pnl: Callable[[Tick], object]
     ) -> None:
         """The order of work for one quote, in this one place; the worker passes steps of its own."""
-        tick = self.vet(quote)
-        if tick is not None:
-            check_signal(tick)
-            update_pnl(tick)
-            if tick.key in self._botted:
-                self.bots.on_tick(quote, tick, self.prices.state(tick.key))
-            self.keep_bar(quote, tick)
-            self.bus.publish(tick)
-
-    def keep_bar(self, quote: Quote, tick: Tick) -> None:
-        """Take the price into its bar."""
+        conflict = self.cross.hear(quote)
+        if conflict is not None:
+            self._doubts.tell_conflict(conflict)
+        tick = self.prices.vet(quote)
+        if tick is None:
+            return
+        check_signal(tick)
+        update_pnl(tick)
+        if tick.key in self._botted:
+            self.bots.on_tick(quote, tick, self.prices.states[tick.key])
         if quote.span:
             self.bars.add_told(quote, tick)
         else:
             self.bars.add(tick)
-
-    def vet(self, quote: Quote) -> Tick | None:
-        """Hold `quote` against what other sources say, then vet it into a tick, if it says anything new."""
-        conflict = self.cross.hear(quote)
-        if conflict is not None:
-            self._tell_conflict(conflict)
-        return self.prices.vet(quote)
+        self.bus.publish(tick)
 
     def check_signal(self, tick: Tick) -> Signal | None:
         """Hold `tick` against the signal rule; a signal is stored and published at the end of the batch."""
-        if not self._signals_on or self.cross.holds(tick.key):
+        if not self._signals_on or tick.key in self.cross.held:
             return None
-        state = self.prices.state(tick.key)
+        state = self.prices.states[tick.key]
         if state.effective < state.newest:
             return None  # An older price than one that was already seen is shown, but moves nothing.
         signal = self.rule.check(tick, state.session, state.gap)
         if signal is not None:
-            self._signals.append(signal)
+            self.signals_out.waiting.append(signal)
         return signal
 
     def update_portfolio(self, tick: Tick) -> None:
@@ -198,14 +151,14 @@ class Engine:
 
     def end_batch(self) -> None:
         """Store and publish the signals, look for stale prices once a second, publish the portfolio."""
-        quiet = not self._signals
-        if self._signals:
-            self._publish_signals()
+        quiet = not self.signals_out.waiting
+        if self.signals_out.waiting:
+            self.signals_out.publish()
         now = self._real_clock.monotonic()
         if now >= self._next_age:
             self._next_age = now + AGE_EVERY
             if not replays(self.config):
-                self._watch_clocks()
+                self._clocks.look()
                 self._every_second()
                 self.bars.prune()
                 self.outbox.look(quiet=quiet)
@@ -221,8 +174,8 @@ class Engine:
 
     def end_replayed(self, *, look: bool) -> None:
         """As `end_batch`, but the recording says when to `look` for stale prices, not the clock."""
-        if self._signals:
-            self._publish_signals()
+        if self.signals_out.waiting:
+            self.signals_out.publish()
         if look:
             self._every_second()
         if self._botted:
@@ -230,12 +183,12 @@ class Engine:
 
     def start_over(self) -> None:
         """A replay begins: nothing is known yet."""
-        self._publish_signals()
-        self.signal_count = 0
+        self.signals_out.publish()
+        self.signals_out.count = 0
         self.prices.keep_only(())
         self._drop_conflicts()
         self.rule.forget()
-        self.bars.start_over(self._bar_store(self.config))
+        self.bars.start_over(bar_store(self.config, self.store))
         self.bots.start_over()
 
     def publish_portfolio(self) -> None:
@@ -263,7 +216,7 @@ class Engine:
             if daily.source and daily.days:
                 conflict = self.cross.hear_close(daily.key, daily.source, close, self.clock.time())
                 if conflict is not None:
-                    self._tell_conflict(conflict)
+                    self._doubts.tell_conflict(conflict)
         volatility = daily_volatility(daily.closes)
         self.rule.set_volatility(daily.key, volatility)
         self.bots.on_volatility(daily.key, volatility)
@@ -304,8 +257,8 @@ class Engine:
         Raises `StorageError` or `InputError` and then has changed nothing.
         """
         old = self.config
-        simulated = _counts_simulated(config)
-        another_world = _world(config) != _world(old)
+        simulated = counts_simulated(config)
+        another_world = world_of(config) != world_of(old)
         calendar = MarketCalendar(config.extra_closures)
         store = self._open_store(config) if another_world else self.store
         self.config = config
@@ -326,8 +279,8 @@ class Engine:
             config.real_time.signal_threshold_pct, config.real_time.signal_cooldown_sec,
             trade_simulation=simulated,
         )  # fmt: skip
-        if _noise(config) != _noise(old):
-            self.rule.noise = make_filter(*_noise(config))
+        if noise_of(config) != noise_of(old):
+            self.rule.noise = make_filter(*noise_of(config))
         if another_world:
             self._change_world(store, config)
         else:
@@ -335,20 +288,15 @@ class Engine:
 
     def expire_prices(self) -> None:
         """The feed stopped: nothing that was received is live any more."""
-        self._tell_aged(self.prices.expire_all())
+        self._doubts.tell_aged(self.prices.expire_all())
 
     def on_source_lost(self, source: str) -> None:
         """A push connection broke: what it told is not live until somebody tells it again."""
-        self._tell_aged(self.prices.expire_from(source))
+        self._doubts.tell_aged(self.prices.expire_from(source))
 
     def refresh_ledger(self) -> None:
         """Read the open positions and today's trades from the store into the portfolio, valued as before."""
-        positions = self.store.positions()
-        today = {code: self.day_start(code) for code in EXCHANGES}
-        trades = self.store.trades(min(today.values()), limit=100_000)
-        self.portfolio.set_positions(positions)
-        self.portfolio.set_realised_today(t for t in trades if t.closed_at >= today[t.exchange])
-        self._days = tuple(today.values())
+        self.days.fill(self.portfolio, self.store)
         if self._portfolio_on:
             for tick in self.prices.ticks():
                 self.portfolio.on_tick(tick)
@@ -357,21 +305,10 @@ class Engine:
         """The exchange's session at the Unix time `now`. From any thread."""
         return self._calendar.state(exchange, now)
 
-    def day_start(self, exchange: str) -> float:
-        """When the day of the exchange's current or last session began there (local midnight)."""
-        session = self.prices.session_open(exchange)
-        known = self._day_starts.get(exchange)
-        if known is None or known[0] != session:
-            local = datetime.fromtimestamp(session, EXCHANGES[exchange].zone)
-            midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
-            known = self._day_starts[exchange] = (session, midnight.timestamp())
-        return known[1]
-
     def close(self) -> None:
         """Write what is waiting and close the store. Idempotent."""
         try:
-            self._publish_signals()
-            self._journal.abandon()
+            self.signals_out.close()
             self.bots.close()
             self.outbox.close()
             self.bars.close()
@@ -382,18 +319,6 @@ class Engine:
         self._signals_on = config.real_time.enable_signal_triggers
         self._portfolio_on = config.real_time.enable_portfolio_tracking
 
-    def _make_book(self, config: Config) -> PriceBook:
-        longest = config.real_time.stale_after_sec
-        if replays(config):
-            from core.replay.book import ReplayBook
-
-            return ReplayBook(self._calendar, self.clock, longest)
-        return PriceBook(self._calendar, self.clock, longest, trade_simulation=trades_simulation(config))
-
-    def _bar_store(self, config: Config) -> Store:
-        """Where bars are kept: those of a replay only as long as it lasts."""
-        return MemoryStore() if replays(config) else self.store
-
     def _load(self) -> None:
         self.refresh_ledger()
         if replays(self.config):
@@ -403,24 +328,22 @@ class Engine:
 
     def _change_world(self, store: Store, config: Config) -> None:
         """Real, simulated and replayed trading share nothing: no database, no prices, no references."""
-        self._publish_signals()
-        self._journal.abandon()
+        self.signals_out.close()
         self.bots.close()
         self.outbox.close()
         self.bars.flush()
         self.store.close()
         self.store = store
         self.outbox = Outbox(store, self._real_clock, self.bus, self._routes)
-        self._journal = SignalJournal(store)
-        self._store_error = ""
-        self.portfolio.trade_simulation = _counts_simulated(config)
+        self.signals_out.change_store(store)
+        self.portfolio.trade_simulation = counts_simulated(config)
         self._drop_conflicts()
-        self.prices = self._make_book(config)
-        self._looked = None
+        self.prices = self.days.prices = make_book(config, self._calendar, self.clock)
+        self._clocks.start_over()
         self.rule.forget()
         self.portfolio.set_positions(())
         self.bars.change_world(
-            self._bar_store(config), simulated=_counts_simulated(config),
+            bar_store(config, self.store), simulated=counts_simulated(config),
             round_the_clock=trades_simulation(config),
         )  # fmt: skip
         self._load()
@@ -429,86 +352,38 @@ class Engine:
 
     def _make_desk(self) -> BotDesk | RemoteDesk:
         """The bots of this world, with their stops armed; only true prices go to workers."""
+        from core.bots.surroundings import Surroundings
+
         config = self.config
         around = Surroundings(
             store=self.store, clock=self.clock, real_clock=self._real_clock, bus=self.bus,
-            calendar=self._calendar, bars=self.bars, holds=self._is_disputed,
-            signal_memory=self.rule.dump, simulated=_counts_simulated(config),
+            calendar=self._calendar, bars=self.bars, holds=self.cross.holds,
+            signal_memory=self.rule.dump, simulated=counts_simulated(config),
             round_the_clock=trades_simulation(config), patient=replays(config),
         )  # fmt: skip
-        if self._remote is not None and works_remotely(config):
-            return self._remote(config, around)
-        return BotDesk(config, around, wake=self._wake)
-
-    def _is_disputed(self, key: str) -> bool:
-        return self.cross.holds(key)
+        return make_desk(config, around, self._remote, self._wake)
 
     def _wake(self) -> None:
         self.on_wake()
 
-    def _publish_signals(self) -> None:
-        signals, self._signals = self._signals, []
-        self.signal_count += len(signals)
-        self._tell_store_error(self._journal.add(signals))
-        for signal in signals:
-            self.bus.publish(signal)
-
     def _every_second(self) -> None:
-        self._tell_aged(self.prices.age())
+        self._doubts.tell_aged(self.prices.age())
         for conflict in self.cross.expire(self.clock.time()):
-            self._tell_conflict(conflict)
-        if self._store_error:
-            self._tell_store_error(self._journal.flush())
-        if self.prices.clock_suspect and not self._clock_warned:
-            self.bus.publish(Notice("error", "engine.clock_wrong"))
-        self._clock_warned = self.prices.clock_suspect
+            self._doubts.tell_conflict(conflict)
+        self.signals_out.retry()
+        self._clocks.suspect(self.prices.clock_suspect)
         self._begin_days()
         self.bots.every_second()
 
-    def _tell_conflict(self, conflict: SourceConflict) -> None:
-        log.info("%s: %s and %s %s: %g and %g", conflict.key, *conflict.sources,
-                 "agree again" if conflict.over else "disagree", *conflict.prices)  # fmt: skip
-        if not conflict.over:
-            self.bots.on_conflict(conflict.key)
-        self.bus.publish(conflict)
-
     def _drop_conflicts(self) -> None:
         """Begin to compare anew; nothing is held."""
-        for conflict in self.cross.conflicts():
-            self.bus.publish(msgspec.structs.replace(conflict, over=True))
-        self.cross = CrossCheck(self.config.real_time.cross_check_pct, self._calendar)
-
-    def _tell_aged(self, changes: Sequence[FreshnessChange]) -> None:
-        for change in changes:
-            self.portfolio.on_freshness(change.key, change.freshness)
-            self.bots.on_freshness(change)
-            self.bus.publish(change)
+        self._doubts.tell_dropped(self.cross.start_over(self.config.real_time.cross_check_pct))
 
     def _begin_days(self) -> None:
         """When a session has opened somewhere, what was realised before is no longer today's."""
-        if self._days == tuple(self.day_start(code) for code in EXCHANGES):
+        if not self.days.begun():
             return
         try:
             self.refresh_ledger()
         except StorageError as error:
             log.warning("the day's trades cannot be read yet: %s", error)
-
-    def _watch_clocks(self) -> None:
-        """Say so when the computer has slept or its clock was set, as prices then seem to jump."""
-        now, mono = self.clock.time(), self.clock.monotonic()
-        before, self._looked = self._looked, (now, mono)
-        if before is None:
-            return
-        wall, real = now - before[0], mono - before[1]
-        if wall < real - LONG_PAUSE:
-            self.bus.publish(Notice("warning", "engine.clock_set_back"))
-        elif max(wall, real) > LONG_PAUSE:
-            minutes = max(1, round(max(wall, real) / 60.0))
-            self.bus.publish(Notice("info", "engine.slept", {"minutes": minutes}))
-
-    def _tell_store_error(self, error: str) -> None:
-        if error and error != self._store_error:
-            self.bus.publish(Notice("error", "engine.not_stored", {"error": error}))
-        elif self._store_error and not error:
-            self.bus.publish(Notice("info", "engine.stored_again"))
-        self._store_error = error

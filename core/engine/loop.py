@@ -9,11 +9,10 @@ import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from core.bots.desk import BotDesk
 from core.bots.elsewhere import AnswerLater, BotsMoved
-from core.bots.surroundings import Surroundings
 from core.clock import Clock
 from core.commands import (
     ApplyConfig,
@@ -29,45 +28,31 @@ from core.commands import (
     WatchBars,
 )
 from core.config import Config
-from core.engine.engine import Engine, StoreFactory, replays, works_remotely
+from core.engine.bugs import BugTeller
+from core.engine.cluster import ClusterTie
+from core.engine.engine import Engine
 from core.engine.inbox import Inbox
 from core.engine.ledger import Ledger
-from core.errors import InputError, SwingHunterError, UserError, WorldError
+from core.engine.recording import Recording
+from core.engine.unguarded import Unguarded
+from core.engine.worlds import StoreFactory, feed_settings, replays
+from core.errors import SwingHunterError, UserError, WorldError
 from core.events import EventBus
 from core.feed.budget import PROCESS_BUDGETS, BudgetRegistry
 from core.feed.history import BarHistory, HistoryFailed
 from core.feed.live_feed import LiveFeed, PushFactory, SourceFactory
 from core.feed.messages import InstrumentUnknown, SourceLost
-from core.i18n import tr
 from core.model import FeedStatus, Instrument, Notice, Quote
 from core.notifications.routes import Routes
 from core.replay.clock import real_clock, replay_clock
 from core.replay.player import ReplayFeed, ReplayPortion
 from core.sources import registry
 from core.sources.base import DailyCloses
-from core.sources.push_base import PushSource
 from core.sources.registry import auto_order, create_source, push_order
-
-if TYPE_CHECKING:
-    from core.cluster.engine_side import EngineSide
-    from core.cluster.remote_desk import RemoteDesk
-    from core.replay.recorder import Recorder
 
 log = logging.getLogger(__name__)
 
 LONGEST_WAIT = 1.0
-
-
-def _feed_settings(config: Config) -> tuple[object, ...]:
-    """What the feed works by: a change of anything else leaves it running."""
-    live = config.real_time
-    if replays(config):
-        return live.live_data_source, live.replay_file, live.replay_speed, config.exchange
-    return (
-        config.websocket, live.live_data_source, live.use_tvdata, live.update_interval_ms,
-        live.poll_interval_sec, live.max_live_symbols, live.stale_after_sec, live.allow_simulation,
-        live.yahoo_base, live.yahoo_stream,
-    )  # fmt: skip
 
 
 class EngineLoop:
@@ -92,16 +77,15 @@ class EngineLoop:
         self._open_store = open_store
         self._clock = real_clock(clock)
         self._engine_clock = replay_clock(clock)
-        self._recordings = recordings
         self._routes = routes
-        self._data_dir = data_dir
-        self._cluster: EngineSide | None = None
-        self._recorder: Recorder | None = None
+        self._cluster = ClusterTie(data_dir, self.bus, self.inbox.put, routes)
+        self._recording = Recording(recordings, self._clock, self._engine_clock, self.inbox.put)
         self._on_quote: Callable[[Quote], None] = lambda quote: None
         self._budgets = budgets
         self._create_source = create_source
         own_sources = create_source is not registry.create_source
-        self._create_push = create_push or (None if own_sources else registry.create_push)
+        push = create_push or (None if own_sources else registry.create_push)
+        self._create_push = None if push is None else self._recording.tapped(push)
         self._stop_event = threading.Event()
         self._on_screen: frozenset[str] = frozenset()
         self._engine: Engine | None = None
@@ -109,7 +93,8 @@ class EngineLoop:
         self._live: LiveFeed | None = None
         self._replay = ReplayFeed(self.inbox, self._engine_clock, recordings, open_store)
         self._ledger: Ledger | None = None
-        self._bugs: set[object] = set()
+        self._unguarded = Unguarded(self._clock)
+        self._bugs = BugTeller(self.bus)
         self.alive_at = float("-inf")
         """When the loop last did something (`clock.monotonic`): at least every second while it lives. Any
         thread may read it."""
@@ -150,18 +135,18 @@ class EngineLoop:
 
     def open(self) -> None:
         """Open the store and load the state. Raises `StorageError` when the store cannot be opened."""
-        self._follow_cluster(self._config)
+        self._cluster.follow(self._config)
         try:
             self._engine = Engine(
-                self._config, self._open_store, self._engine_clock, self.bus, self._routes, self._remote_desk
+                self._config, self._open_store, self._engine_clock, self.bus, self._routes, self._cluster.desk
             )
         except BaseException:
-            self._leave_cluster()
+            self._cluster.leave()
             raise
         self._ledger = Ledger(self._engine)
         self._live = LiveFeed(
             self.inbox, self._clock, self._budgets, self._create_source, auto_order,
-            self._session_of, None if self._create_push is None else self._push_source, push_order,
+            self._session_of, self._create_push, push_order,
             lambda exchange: self.engine.market(exchange, self._clock.time()),
         )  # fmt: skip
         self._engine.bars.ask_history = self._live.history.ask
@@ -196,19 +181,21 @@ class EngineLoop:
             self._guarded(self._handle, message)
         if feed.running and engine.store is world:
             engine.begin_batch()
-            if self._recorder is not None and quotes:
-                self._recorder.quotes(*engine.prices.judged_at, quotes)
+            recorder = self._recording.recorder
+            if recorder is not None and quotes:
+                recorder.quotes(*engine.prices.judged_at, quotes)
             for quote in quotes:
                 self._take(quote)
         self._guarded(lambda _: engine.end_batch(), None)
         feed.tick()
+        self._unguarded.look(engine, running=feed.running)
         self.alive_at = self._clock.monotonic()
 
     def _take(self, quote: Quote) -> None:
         try:
             self._on_quote(quote)
         except Exception as bug:  # noqa: BLE001 - told and logged; one bad quote stops no other
-            self._tell_bug(bug, f"a quote of {quote.key}")
+            self._bugs.tell(bug, f"a quote of {quote.key}")
 
     def close(self) -> None:
         """The feed first, then what the engine still has to write, then the store. Idempotent."""
@@ -224,8 +211,8 @@ class EngineLoop:
             try:
                 engine.close()
             finally:
-                self._leave_cluster()
-                self._end_recording()
+                self._cluster.leave()
+                self._recording.end()
 
     def _drain(self) -> None:
         """Carry out the commands that were posted before the end: nothing that was asked for is lost."""
@@ -240,38 +227,27 @@ class EngineLoop:
         try:
             work(message)
         except Exception as bug:  # noqa: BLE001 - told and logged; the loop goes on
-            self._tell_bug(bug, type(message).__name__)
-
-    def _tell_bug(self, bug: Exception, what: str) -> None:
-        """Log the traceback of a bug and tell the user, once per kind: it may come with every tick."""
-        frame = bug.__traceback__
-        while frame is not None and frame.tb_next is not None:
-            frame = frame.tb_next
-        place = (type(bug), None if frame is None else (frame.tb_frame.f_code, frame.tb_lineno))
-        if place not in self._bugs:
-            self._bugs.add(place)
-            log.error("%s failed", what, exc_info=bug)
-            error = f"{type(bug).__name__}: {bug}"
-            self.bus.publish(Notice("error", "engine.internal", {"error": error}))
+            self._bugs.tell(bug, type(message).__name__)
 
     def _handle(self, message: Any) -> None:
         if isinstance(message, Command):
             self._command(message)
         elif isinstance(message, FeedStatus):
-            self._record(message)
+            self._recording.message(message)
             self.bus.publish(message)
             if message.state == "stopped":
                 self.engine.expire_prices()
-                self._tell_unguarded()
+                if not self.stopping:
+                    self._unguarded.tell(self.engine)
         elif isinstance(message, DailyCloses):
-            self._record(message)
+            self._recording.message(message)
             self.engine.on_daily(message)
         elif isinstance(message, ReplayPortion):
             self._replay.take(message, self.engine, self._take)
         elif isinstance(message, Notice):
             self.bus.publish(message)
         elif isinstance(message, SourceLost):
-            self._record(message)
+            self._recording.message(message)
             self.engine.on_source_lost(message.source)
         elif isinstance(message, BarHistory | HistoryFailed):
             self._on_history(message)
@@ -298,6 +274,7 @@ class EngineLoop:
 
     def _on_moved(self, moved: BotsMoved) -> None:
         """Bots that run in workers have made steps."""
+
         bots = self.engine.bots
         if not isinstance(bots, BotDesk):
             before = bots.keys()
@@ -311,12 +288,6 @@ class EngineLoop:
         """Ask first for what is held and for what is on the screen."""
         assert self._live is not None
         self._live.prefer(self._on_screen.union(self.engine.preferred))
-
-    def _tell_unguarded(self) -> None:
-        """The feed rests: no stop of a bot can be looked after."""
-        count = len(self.engine.bots.held())
-        if count and not self.stopping:
-            self.bus.publish(Notice("warning", "bots.no_feed", {"count": count}))
 
     def _execute(self, command: Command) -> None:
         assert self._feed is not None
@@ -374,14 +345,14 @@ class EngineLoop:
         old, world = engine.config, engine.store
         if replays(old) and not replays(config):
             self._engine_clock.release()  # what is read now belongs to the present
-        self._follow_cluster(config)
+        self._cluster.follow(config)
         engine.apply(config)
         self._config = config
         if config.bots != old.bots:
             engine.forget_unpriced()
             feed.watch(engine.priced())
             self._prefer()
-        feed_changed = _feed_settings(old) != _feed_settings(config)
+        feed_changed = feed_settings(old) != feed_settings(config)
         another_world = engine.store is not world
         was_running = feed.running
         if feed_changed or another_world:
@@ -403,77 +374,11 @@ class EngineLoop:
             self.inbox.put(FeedStatus(state="stopped", updated=self._clock.time()))
             raise
 
-    # --- other machines -----------------------------------------------------------------------------
-
-    def _follow_cluster(self, config: Config) -> None:
-        """Tell of the bots on other machines, and have workers run them, as `config` says.
-
-        Raises `InputError` if bots shall run in workers and there is no way to them.
-        """
-        url, remote = config.server.redis_url, works_remotely(config)
-        if remote and not url:
-            raise InputError(tr("cluster.celery_needs_redis"))
-        if self._data_dir is None or not url:
-            self._leave_cluster()
-            return
-        known = self._cluster
-        if known is not None and (known.url, known.remote) == (url, remote):
-            return
-        self._leave_cluster()
-        from core.cluster.dispatcher import Postbox
-        from core.cluster.engine_link import engine_id_of
-        from core.cluster.engine_side import EngineSide
-
-        routes = self._routes
-        self._cluster = EngineSide(
-            url, engine_id_of(self._data_dir), self.bus, self.inbox.put, remote=remote,
-            postbox=None if routes is None else Postbox(routes.holder, routes.channels),
-        )  # fmt: skip
-        self._cluster.open()
-
-    def _remote_desk(self, config: Config, around: Surroundings) -> RemoteDesk:
-        assert self._cluster is not None, "bots in workers need a data directory"
-        return self._cluster.desk(config, around)
-
-    def _leave_cluster(self) -> None:
-        cluster, self._cluster = self._cluster, None
-        if cluster is not None:
-            cluster.close()
-
-    # --- recording ----------------------------------------------------------------------------------
-
-    def _push_source(self, name: str, config: Config, clock: Clock) -> PushSource:
-        assert self._create_push is not None
-        source = self._create_push(name, config, clock)
-        source.on_frame = self._record_frame
-        return source
-
-    def _record_frame(self, source: str, data: str) -> None:
-        """From a source's thread."""
-        recorder = self._recorder
-        if recorder is not None:
-            recorder.frame(self._clock.time(), self._clock.monotonic(), source, data)
-
     def _follow_recording(self) -> None:
-        """Record, or stop recording, as the configuration says; what is replayed is not recorded again."""
-        wanted = self._config.real_time.record and not replays(self._config)
-        if not wanted or self._recordings is None:
-            self._end_recording()
-        elif self._recorder is None:
-            from core.replay.recorder import Recorder
-
-            self._recorder = Recorder(self._recordings, self.inbox.put)
-        self.engine.on_look = None if self._recorder is None else self._mark
-
-    def _end_recording(self) -> None:
-        recorder, self._recorder = self._recorder, None
-        if recorder is not None:
-            recorder.close()
+        self._recording.follow(self._config)
+        self.engine.on_look = None if self._recording.recorder is None else self._mark
 
     def _mark(self, at: float, mono: float) -> None:
-        if self._recorder is not None and self._feed is not None and self._feed.running:
-            self._recorder.mark(at, mono)
-
-    def _record(self, message: FeedStatus | DailyCloses | SourceLost) -> None:
-        if self._recorder is not None:
-            self._recorder.message(self._engine_clock.time(), self._engine_clock.monotonic(), message)
+        recorder = self._recording.recorder
+        if recorder is not None and self._feed is not None and self._feed.running:
+            recorder.mark(at, mono)

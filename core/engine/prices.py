@@ -35,6 +35,9 @@ MAX_DECLARED_DELAY = 3600.0
 WARN_AFTER_FUTURES = 3
 """So many stamps from the future in a row: rather our clock is wrong than theirs."""
 _INFINITE = math.inf
+_LIVE, _DELAYED, _STALE = Freshness.LIVE, Freshness.DELAYED, Freshness.STALE
+_CLOSED, _SIMULATED = Freshness.CLOSED, Freshness.SIMULATED
+"""Looking a member up in its enum costs more than all of the judging."""
 
 
 class PriceBook:
@@ -48,7 +51,8 @@ class PriceBook:
         self.stale_after = stale_after
         self.trade_simulation = trade_simulation
         self._windows: dict[str, Window] = {}
-        self._states: dict[str, PriceState] = {}
+        self.states: dict[str, PriceState] = {}
+        """What is known of each instrument that was ever asked about."""
         self.rejected: Counter[str] = Counter()
         self._futures = 0
         self.clock_suspect = False
@@ -67,15 +71,15 @@ class PriceBook:
 
     def state(self, key: str) -> PriceState:
         """The state of `key`, made when it is first asked for."""
-        state = self._states.get(key)
+        state = self.states.get(key)
         if state is None:
-            state = self._states[key] = PriceState(key, self._window(key.partition(":")[0]))
+            state = self.states[key] = PriceState(key, self._window(key.partition(":")[0]))
         return state
 
     def keep_only(self, keys: Iterable[str]) -> None:
         """Forget all instruments but these."""
         wanted = set(keys)
-        self._states = {key: state for key, state in self._states.items() if key in wanted}
+        self.states = {key: state for key, state in self.states.items() if key in wanted}
 
     def set_calendar(self, calendar: MarketCalendar) -> None:
         """Judge sessions by another calendar from now on."""
@@ -89,7 +93,7 @@ class PriceBook:
             state.last
             if state.last.freshness is state.freshness
             else msgspec.structs.replace(state.last, freshness=state.freshness)
-            for state in self._states.values()
+            for state in self.states.values()
             if state.last is not None
         ]
 
@@ -120,7 +124,7 @@ class PriceBook:
         if not (received - OLDEST <= stamp <= received + FUTURE_TOLERANCE):
             self._reject_stamp(quote)
             return None
-        state = self._states.get(quote.key)
+        state = self.states.get(quote.key)
         if state is None:
             state = self.state(quote.key)
         if self._now >= state.window.valid_until:
@@ -173,7 +177,8 @@ class PriceBook:
     def _accept(self, state: PriceState, quote: Quote, effective: float) -> Tick:
         received, mono, longest = quote.received, self._mono, self.stale_after
         # A made-up price before it has left its own expiry behind.
-        advances = effective > state.effective or (state.last is not None and state.last.simulated)
+        last = state.last
+        advances = effective > state.effective or (last is not None and last.simulated)
         if quote.source != state.source:
             state.source = quote.source
             state.advanced = 0
@@ -238,28 +243,28 @@ class PriceBook:
         lag = now - effective if now > effective else 0.0
         declared = self._declared(quote) if quote.declared_delay else 0.0
         if quote.simulated:
-            state.freshness = Freshness.SIMULATED
+            state.freshness = _SIMULATED
             state.delay = None
         elif not state.window.is_open:
-            state.freshness = Freshness.CLOSED
+            state.freshness = _CLOSED
             state.delay = declared or None
         elif lag >= declared + left:
             # Stamps that move on, only late, are those of a delayed feed that does not say so.
             late = lag <= MAX_UNDECLARED_DELAY and state.advanced >= 2
-            state.freshness = Freshness.DELAYED if late else Freshness.STALE
+            state.freshness = _DELAYED if late else _STALE
             state.delay = lag
         elif declared:
-            state.freshness = Freshness.DELAYED
+            state.freshness = _DELAYED
             state.delay = max(declared, lag)
             left = min(left, declared + left - lag)
         else:
-            state.freshness = Freshness.LIVE
+            state.freshness = _LIVE
             state.delay = lag
             left -= lag
-        if state.freshness is Freshness.DELAYED and not advances:
+        if state.freshness is _DELAYED and not advances:
             # The stamp stands still, so the price lives no longer than it would have.
             if now >= state.expires or self._mono >= state.expires_mono:
-                state.freshness = Freshness.STALE
+                state.freshness = _STALE
             return
         state.expires = now + left
         state.expires_mono = self._mono + left
@@ -303,7 +308,7 @@ class PriceBook:
         for exchange, window in self._windows.items():
             self._refresh(window, exchange)
         changes = []
-        for state in self._states.values():
+        for state in self.states.values():
             if state.last is not None:
                 freshness = self._aged(state)
                 if freshness is not state.freshness:
@@ -331,7 +336,7 @@ class PriceBook:
         """The feed has stopped: nothing is live from this moment on."""
         return [
             self._change(state, state.last, Freshness.STALE)
-            for state in self._states.values()
+            for state in self.states.values()
             if state.last is not None and state.freshness not in (Freshness.STALE, Freshness.CLOSED)
         ]
 
@@ -339,7 +344,7 @@ class PriceBook:
         """The connection to `source` broke: its live and delayed prices go stale."""
         return [
             self._change(state, state.last, Freshness.STALE)
-            for state in self._states.values()
+            for state in self.states.values()
             if state.last is not None
             and state.last.source == source
             and state.freshness in (Freshness.LIVE, Freshness.DELAYED)

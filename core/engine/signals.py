@@ -17,6 +17,8 @@ from core.model import Freshness, Side, Signal, Tick
 
 MIN_CLOSES = 6
 """Fewer daily closes than this tell too little of an instrument's volatility."""
+_LIVE, _DELAYED, _STALE = Freshness.LIVE, Freshness.DELAYED, Freshness.STALE
+_CLOSED = Freshness.CLOSED
 _ROUNDING = 1e-9
 """Slack in percent, so that a price at exactly the threshold is not lost to binary fractions."""
 
@@ -137,16 +139,21 @@ class SignalRule:
     def check(self, tick: Tick, session: float, gap: float = 0.0) -> Signal | None:
         """The signal that `tick` gives, if any. `session` names the price's session (negative: one that is
         over), `gap` is in seconds. Ticks that may not signal leave no trace."""
+        watch = self._watches.get(tick.key)
+        if (
+            watch is not None and watch.sell_at < tick.price < watch.buy_at and session == watch.session
+            and self.noise is None and (watch.signalled or tick.previous_close == watch.basis_close)
+        ):  # fmt: skip
+            return None  # The usual case, told apart first: nothing below would change anything.
         freshness = tick.freshness
         if tick.simulated:
             # A replayed price bears its age at the recorded time.
-            if not self._trade_simulation or freshness is Freshness.STALE or freshness is Freshness.CLOSED:
+            if not self._trade_simulation or freshness is _STALE or freshness is _CLOSED:
                 return None
-        elif freshness is not Freshness.LIVE and freshness is not Freshness.DELAYED:
+        elif freshness is not _LIVE and freshness is not _DELAYED:
             return None
         if session < 0.0:
             return None
-        watch = self._watches.get(tick.key)
         if watch is None:
             watch = self._watch(tick.key)
         if session != watch.session or (not watch.signalled and tick.previous_close != watch.basis_close):

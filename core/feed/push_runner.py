@@ -9,7 +9,6 @@ the provider's request budget, so that not even a storm of broken connections ca
 from __future__ import annotations
 
 import random
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,7 +20,7 @@ from core.feed.board import FeedBoard
 from core.feed.budget import RequestBudget
 from core.feed.source_thread import IDLE, LONGEST_PAUSE, SourceThread
 from core.i18n import tr
-from core.model import Instrument, Quote
+from core.model import Instrument
 from core.sources.push_base import PushSource, Received
 
 LOOK = 0.2
@@ -53,9 +52,7 @@ class PushRunner(SourceThread):
         self._subscribed: tuple[Instrument, ...] = ()
         self._denied: frozenset[str] = frozenset()
         self._connections = 0
-        self._since: float | None = None
         self._told = False
-        self._counts: deque[tuple[float, int]] = deque()
         self._next_report = 0.0
 
     def _turn(self) -> None:
@@ -87,7 +84,7 @@ class PushRunner(SourceThread):
 
     def _opened(self) -> None:
         self._connections += 1
-        self._since = self._clock.time()
+        self._begun()
         self._opened_mono = self._heard_mono = self._clock.monotonic()
         self._subscribed = ()
         self._told = False
@@ -134,26 +131,16 @@ class PushRunner(SourceThread):
         for key in received.unknown:
             self._board.mark_unknown(key, self._source.name)
         if received.quotes:
-            self._count(received.quotes, now)
+            self._note(received.quotes)
             self._board.deliver(self._source.name, received.quotes)
             if not self._told:
                 self._told = True
                 self._next_report = now
 
-    def _count(self, quotes: Sequence[Quote], now: float) -> None:
-        self._counts.append((now, len(quotes)))
-        self._note_lag(quotes)
-
-    def _rate(self, now: float) -> float:
-        while self._counts and self._counts[0][0] <= now - RATE_OVER:
-            self._counts.popleft()
-        span = min(RATE_OVER, max(1.0, now - self._opened_mono))
-        return round(sum(count for _, count in self._counts) / span, 1)
-
     def _report_connection(self, now: float) -> None:
         self._next_report = now + 1.0
         if self._told:
-            self._report("ok", rate=self._rate(now))
+            self._report("ok", rate=self._rate(RATE_OVER))
         elif now - self._opened_mono >= self._grace:
             self._report("failing", error=tr("sources.no_quotes", source=self._source.name))
         else:
@@ -163,9 +150,7 @@ class PushRunner(SourceThread):
         self._source.disconnect()
         if self._told:
             self._board.lost(self._source.name)
-        self._since = self._lag = None
         self._told = False
-        self._counts.clear()
         super()._failed(error, state=state, pause=pause)
 
     def _delay(self) -> float:
@@ -179,9 +164,7 @@ class PushRunner(SourceThread):
         return max(first, later)
 
     def _more(self) -> dict[str, Any]:
-        return {
-            "push": True, "connected_since": self._since, "reconnects": max(0, self._connections - 1),
-        }  # fmt: skip
+        return {"push": True, "reconnects": max(0, self._connections - 1)}
 
 
 def _watchdog(config: WebSocketConfig) -> float:

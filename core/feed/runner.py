@@ -66,7 +66,8 @@ class SourceRunner(SourceThread):
         batch = self._next_batch()
         resting = None if batch else self._daily_at_rest()
         if not batch and resting is None:
-            self._report("ok" if self._answered and not self._board.has_push else "idle")
+            works = self._answered and not self._board.has_push
+            self._report("ok" if works else "idle", rate=self._rate() if works else None)
             self._pause(IDLE)
             return
         try:
@@ -228,8 +229,10 @@ class SourceRunner(SourceThread):
         """Back to normal."""
         self._failures = self._bad = 0
         self._answered = True
-        self._note_lag(quotes)
-        self._report("ok")
+        if self._since is None:
+            self._begun()
+        self._note(quotes)
+        self._report("ok", rate=self._rate())
 
     def _delay(self) -> float:
         return max(delay_after(self._failures, self._jitter), self._budget.next_free())

@@ -6,7 +6,8 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from core.clock import Clock
@@ -27,6 +28,8 @@ LONGEST_PAUSE = 3600.0
 MOST_BUGS = 100
 OLD_NEWS = 3600.0
 """Seconds; a price further behind tells that a market is closed, not how late the source is."""
+RATE_OVER = 60.0
+"""Seconds over which prices per second are counted."""
 
 
 class SourceThread(threading.Thread):
@@ -48,6 +51,10 @@ class SourceThread(threading.Thread):
         self._bugs: set[str] = set()
         self._failures = 0
         self._lag: float | None = None
+        self._since: float | None = None
+        """Unix time since when it works without a break."""
+        self._since_mono = 0.0
+        self._counts: deque[tuple[float, int]] = deque()
 
     def watch(self, instruments: Sequence[Instrument]) -> None:
         """From any thread: want these from now on."""
@@ -76,6 +83,10 @@ class SourceThread(threading.Thread):
         """Let the source go."""
         raise NotImplementedError
 
+    def _begun(self) -> None:
+        """From now on it works."""
+        self._since, self._since_mono = self._clock.time(), self._clock.monotonic()
+
     def _delay(self) -> float:
         """Seconds to rest after the latest of `_failures` failures in a row."""
         raise NotImplementedError
@@ -86,6 +97,8 @@ class SourceThread(threading.Thread):
 
     def _failed(self, error: str, *, state: str = "failing", pause: float | None = None) -> None:
         self._failures += 1
+        self._since = self._lag = None
+        self._counts.clear()
         if pause is None:
             pause = self._delay()
         log.info("%s failed (%d in a row): %s; next try in %.1f s",
@@ -102,11 +115,23 @@ class SourceThread(threading.Thread):
             self._bugs.add(text)
         self._failed(tr("engine.source_broke", source=self._source_name, error=text))
 
-    def _note_lag(self, quotes: Iterable[Quote]) -> None:
-        """The lag is that of the newest price, as others may just trade seldom."""
+    def _note(self, quotes: Sequence[Quote]) -> None:
+        """Count prices that came. The lag is that of the newest, as others may just trade seldom."""
+        if quotes:
+            self._counts.append((self._clock.monotonic(), len(quotes)))
         newest = max((quote.stamp + quote.span for quote in quotes), default=None)
         lag = self._lag if newest is None else max(0.0, self._clock.time() - newest)
         self._lag = lag if lag is not None and lag < OLD_NEWS else None
+
+    def _rate(self, over: float = RATE_OVER) -> float | None:
+        """Prices per second lately, None while it does not work."""
+        if self._since is None:
+            return None
+        now = self._clock.monotonic()
+        while self._counts and self._counts[0][0] <= now - over:
+            self._counts.popleft()
+        span = min(over, max(1.0, now - self._since_mono))
+        return round(sum(count for _, count in self._counts) / span, 1)
 
     def _report(
         self, state: str, *, error: str = "", next_try: float | None = None, rate: float | None = None
@@ -114,7 +139,8 @@ class SourceThread(threading.Thread):
         self._board.report(SourceStatus(
             name=self._source_name, state=state, last_error=error, next_try=next_try,
             lag=None if self._lag is None else round(self._lag, 1), requests=self._budget.used(),
-            budget=self._budget.per_minute(), failures=self._failures, rate=rate, **self._more(),
+            budget=self._budget.per_minute(), failures=self._failures, rate=rate,
+            connected_since=self._since, **self._more(),
         ))  # fmt: skip
 
     def _pause(self, seconds: float) -> None:

@@ -35,7 +35,8 @@ def bot_message(alert: BotAlert, *, now: float) -> Message:
     body = "\n".join(filter(None, (*_body(alert.kind, facts), facts.place(now))))
     return make_message(
         Kind.BOT, title, body, simulated=alert.simulated, created=now, id=alert.alert_id,
-        dedup_key=f"bot:{alert.alert_id}",
+        dedup_key=f"bot:{alert.alert_id}", exchange=alert.key.partition(":")[0],
+        tone=_tone(alert.kind, facts.number("pnl")),
     )  # fmt: skip
 
 
@@ -112,6 +113,16 @@ def duration(seconds: float) -> str:
     if seconds <= 90 * _MINUTE:
         return tr("notify_bots.minutes", count=math.ceil(seconds / _MINUTE))
     return tr("notify_bots.hours", count=math.ceil(seconds / _HOUR))
+
+
+def _tone(kind: BotAlertKind, pnl: float | None) -> str:
+    if kind is BotAlertKind.ERROR:
+        return "down"
+    if kind in (BotAlertKind.LIMIT, BotAlertKind.RECOVERED):
+        return "warning"
+    if kind is BotAlertKind.ENTRY or not pnl:
+        return ""
+    return "up" if pnl > 0 else "down"
 
 
 def _what(kind: BotAlertKind, facts: _Facts) -> str:

@@ -75,7 +75,7 @@ def signal_message(payload: Any, *, now: float, exchange: str = "BIST") -> Messa
         title = tr("notify.signal_title", price=format_price(reader.key, price, currency=True), **fields)
     return make_message(
         Kind.SIGNAL, title, _signal_body(reader), created=now, simulated=bool(payload.get("simulated")),
-        symbol=symbol, side=side, dedup_key=name, id=name,
+        symbol=symbol, side=side, dedup_key=name, id=name, exchange=exchange,
     )  # fmt: skip
 
 
@@ -83,8 +83,9 @@ def dated(message: Message, now: float, after: float = LATE_AFTER) -> Message:
     """`message`, or, if it arose over `after` seconds before the Unix time `now`, the same saying when."""
     if message.late or now - message.created <= after:
         return message
-    arose = datetime.fromtimestamp(message.created)
-    same_day = arose.date() == datetime.fromtimestamp(now).date()
+    zone = EXCHANGES[message.exchange].zone if message.exchange in EXCHANGES else None
+    arose = datetime.fromtimestamp(message.created, zone)
+    same_day = arose.date() == datetime.fromtimestamp(now, zone).date()
     moment = f"{arose:%H:%M}" if same_day else arose.strftime(tr("notify.late_format"))
     title = tr("notify.late_title", time=moment, title=message.title)
     return replace(message, title=clean(title, _TITLE_LENGTH + 40, one_line=True), late=True)

@@ -265,7 +265,7 @@ class ReplayFeed:
         if portion.error:
             engine.bus.publish(Notice("warning", "engine.text", {"text": portion.error}))
         else:
-            engine.bus.publish(Notice("info", "replay.ended", {"signals": engine.signal_count}))
+            engine.bus.publish(Notice("info", "replay.ended", {"signals": engine.signals_out.count}))
         engine.publish_portfolio()
         self._tell("offline")
 

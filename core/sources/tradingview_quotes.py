@@ -55,8 +55,8 @@ class FrameStream:
             whole = _whole_frames(text)
             return (whole, False) if whole is not None else self._cut(text)
         waited, self._rest = self._rest, ""
-        if _HEAD.match(text) is not None:
-            # No rest of a frame begins like a frame: what had begun was cut off for good.
+        if _HEAD.match(text) is not None and _HEAD.match(waited) is not None:
+            # No rest of a payload begins like a frame: what had begun was cut off for good.
             return self._cut(text)[0], True
         found, garbled = self._cut(waited + text)
         if not garbled:

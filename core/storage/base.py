@@ -91,8 +91,8 @@ class Store(Protocol):
     def prune(self, before: float, keep: int, limit: int = 500) -> bool:
         """Forget some signals, deliveries and settled outbox lines, at most `limit` of each.
 
-        That is those from before the Unix time `before`, and all but the newest `keep`. True if there may be
-        more.
+        That is those from before the Unix time `before`, and all but the newest `keep`; of the outbox also
+        what nobody came for since then. True if there may be more.
         """
         ...
 

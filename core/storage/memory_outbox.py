@@ -90,13 +90,16 @@ class MemoryOutbox:
         signals = _too_old(self._signals, lambda one: one.timestamp, before, keep)[:limit]
         lines = _too_old(self._deliveries.values(), lambda one: one.created, before, keep)[:limit]
         settled = _too_old(self._settled.values(), lambda one: one.created, before, keep)[:limit]
+        unwanted = [name for name, line in self._outbox.items() if line.created < before][:limit]
+        for name in unwanted:
+            del self._outbox[name]
         gone = {signal.id for signal in signals}
         self._signals = [signal for signal in self._signals if signal.id not in gone]
         for line in lines:
             del self._deliveries[line.message_id, line.channel]
         for one in settled:
             del self._settled[one.message_id, one.channel]
-        return max(len(signals), len(lines), len(settled)) >= limit
+        return max(len(signals), len(lines), len(settled), len(unwanted)) >= limit
 
     def _accept(self, lines: Iterable[OutboxLine]) -> None:
         for line in lines:

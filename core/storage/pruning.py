@@ -18,7 +18,15 @@ _AGED: tuple[tuple[sa.Table, sa.Column[Any], tuple[Any, ...]], ...] = (
 def prune(connection: sa.Connection, before: float, keep: int, limit: int) -> bool:
     """See `Store.prune`."""
     removed = [_remove(connection, table, moment, rest, before, keep, limit) for table, moment, rest in _AGED]
+    removed.append(_remove_unwanted(connection, before, limit))
     return max(removed) >= limit
+
+
+def _remove_unwanted(connection: sa.Connection, before: float, limit: int) -> int:
+    """Remove messages that no process with their channel ever came for; how many these were."""
+    table = schema.outbox
+    some = sa.select(table.c.id).where(table.c.created < before).order_by(table.c.created).limit(limit)
+    return connection.execute(table.delete().where(table.c.id.in_(some))).rowcount
 
 
 def _remove(

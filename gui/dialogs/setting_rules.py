@@ -15,7 +15,7 @@ from core.i18n import format_number, tr
 KEPT_AS_THEY_STAND = frozenset(
     path
     for path in all_paths()
-    if path.partition(".")[0] in ("bots", "bot_executor", "server", "remote_servers")
+    if path.partition(".")[0] in ("bots", "remote_servers")  # the bots' panel has forms for them
 )
 PAGES: dict[str, tuple[str, ...]] = {
     "general": ("language", "theme", "flash_changes", "exchange", "symbols", "extra_closures", "log_level",
@@ -39,6 +39,8 @@ PAGES: dict[str, tuple[str, ...]] = {
     "push": ("websocket.enabled", "websocket.endpoint", "websocket.use_tvdata",
              "websocket.reconnect_attempts", "websocket.reconnect_delay_ms",
              "websocket.heartbeat_interval_ms", "websocket.timeout_ms"),
+    "server": ("server.enabled", "server.host", "server.port", "server.allowed_hosts", "server.tls_cert",
+               "server.tls_key", "server.max_streams_per_user", "server.redis_url", "bot_executor"),
     "storage": ("storage.url", "storage.keep_minute_bars_days"),
 }  # fmt: skip
 TESTS: dict[str, tuple[str, ...]] = {

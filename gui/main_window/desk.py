@@ -26,7 +26,7 @@ from core.commands import (
     WatchBars,
 )
 from core.config import Config
-from core.engine.engine import replays, trades_simulation
+from core.engine.worlds import replays, trades_simulation
 from core.feed.messages import InstrumentUnknown
 from core.market_calendar import MarketCalendar
 from core.model import FeedStatus, PortfolioSnapshot, Signal, SourceConflict
@@ -47,7 +47,7 @@ from gui.workers.mailbox import Frame
 LEAST_WIDTH = 480
 """Of panels with long rows of filters; three zones side by side must fit a small screen."""
 LEAST_HEIGHT = 200
-"""Of the positions; their totals, wrapped, would otherwise claim more of the window than the chart spares."""
+"""Of panels with totals, which, wrapped, would otherwise claim more of the window than the chart spares."""
 
 
 class Desk(QObject):
@@ -61,7 +61,6 @@ class Desk(QObject):
         self.chart = ChartHost(self.ticker.model(), clock)
         self.symbols = SymbolsPanel(default_exchange=config.exchange)
         self.positions = PositionsPanel(now=clock.time)
-        self.positions.setMinimumHeight(LEAST_HEIGHT)
         self.trades = TradesPanel()
         self.bots = BotStatusPanel(clock=clock)
         self.bot_trades = BotTradesPanel(now=clock.time)
@@ -71,6 +70,8 @@ class Desk(QObject):
         self.log = LogPanel()
         for panel in (self.positions, self.bot_trades, self.notifications, self.log):
             panel.setMinimumWidth(LEAST_WIDTH)
+        for panel in (self.positions, self.bot_trades):
+            panel.setMinimumHeight(LEAST_HEIGHT)
         self.configure(config)
         self._wire_events()
         self._wire_commands()

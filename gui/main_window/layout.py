@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PyQt5.QtCore import QByteArray, QSettings, QSize, Qt, pyqtSignal
 from PyQt5.QtGui import QCloseEvent
-from PyQt5.QtWidgets import QDockWidget, QMainWindow, QTabBar, QTabWidget, QWidget
+from PyQt5.QtWidgets import QDockWidget, QMainWindow, QSizePolicy, QTabBar, QTabWidget, QWidget
 
 from core.i18n import tr
 from gui.main_window.signs import words_of
@@ -43,6 +43,15 @@ class _NoTitleBar(QWidget):
         return QSize(0, 0)
 
 
+class _NoHeight(QWidget):
+    """Stands between the zones at the sides and takes the width that they leave, so that they keep theirs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFixedHeight(0)
+        self.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Fixed)
+
+
 class Dock(QDockWidget):
     """A dock that tells when the user closes it."""
 
@@ -63,6 +72,7 @@ class Docks:
         self._docks: dict[str, Dock] = {}
         self._chart_open = self._merged = False
         window.setDockNestingEnabled(True)
+        window.setCentralWidget(_NoHeight())
         window.setAnimated(False)
         self._locked = True
         window.setTabPosition(Qt.AllDockWidgetAreas, QTabWidget.North)

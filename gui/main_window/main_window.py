@@ -24,7 +24,7 @@ from core.commands import (
 )
 from core.config import Config
 from core.config_file import as_config, resolve_instruments
-from core.engine.engine import StoreFactory, replays, trades_simulation
+from core.engine.worlds import StoreFactory, replays, trades_simulation
 from core.feed.budget import PROCESS_BUDGETS, BudgetRegistry
 from core.feed.live_feed import SourceFactory
 from core.i18n import set_language, tr

@@ -12,7 +12,7 @@ from PyQt5.QtWidgets import QApplication, QWidget
 
 from core.commands import ApplyConfig
 from core.config import Config
-from core.engine.engine import StoreFactory
+from core.engine.worlds import StoreFactory
 from core.errors import SwingHunterError
 from core.i18n import language, set_language, tr
 from core.instruments import parse_instrument

@@ -31,6 +31,7 @@ class Toast(QFrame):
         self.setProperty("simulated", message.simulated)
         self.setAttribute(Qt.WA_ShowWithoutActivating)
         self.setAttribute(Qt.WA_StyledBackground)
+        self.setAttribute(Qt.WA_OpaquePaintEvent)
         self.setFocusPolicy(Qt.NoFocus)
         self.setCursor(Qt.PointingHandCursor)
         self.setToolTip(tr("notify.toast_hint"))
@@ -114,24 +115,32 @@ class Toast(QFrame):
                 layout.addWidget(label)
 
     def _make_fade(self) -> QPropertyAnimation:
-        effect = QGraphicsOpacityEffect(self)
-        effect.setOpacity(0.0)
-        self.setGraphicsEffect(effect)
-        fade = QPropertyAnimation(effect, b"opacity", self)
+        fade = QPropertyAnimation(self)
+        fade.setPropertyName(b"opacity")
         fade.setDuration(_FADE_MS)
         fade.setEasingCurve(QEasingCurve.OutCubic)
         fade.finished.connect(self._faded)
         return fade
 
     def _animate(self, opacity: float) -> None:
+        """Fade to `opacity`. The effect is only there meanwhile: without one the toast is opaque, and the
+        window's own lines between its zones are not painted over it."""
         self._fade.stop()
-        self._fade.setStartValue(self.graphicsEffect().property("opacity"))
+        effect = self.graphicsEffect()
+        if effect is None:
+            effect = QGraphicsOpacityEffect(self)
+            effect.setOpacity(1.0 - opacity)
+            self.setGraphicsEffect(effect)
+            self._fade.setTargetObject(effect)
+        self._fade.setStartValue(effect.property("opacity"))
         self._fade.setEndValue(opacity)
         self._fade.start()
 
     def _faded(self) -> None:
         if self._fade.endValue() == 0.0:
             self.remove()
+        else:
+            self.setGraphicsEffect(None)  # type: ignore[arg-type]  # the stubs know no None
 
 
 class ToastStack(QObject):
@@ -173,9 +182,17 @@ class ToastStack(QObject):
         """Follow the window's size; take the Esc that nothing in the window had a use for."""
         if event.type() == QEvent.Resize:
             self._arrange()
+        elif event.type() == QEvent.Paint:
+            self._stay_on_top()
         elif self._toasts and isinstance(event, QKeyEvent) and event.type() == QEvent.KeyPress:
             return self._take_escape(event) or super().eventFilter(watched, event)
         return super().eventFilter(watched, event)
+
+    def _stay_on_top(self) -> None:
+        """Qt raises the grips between a window's zones whenever it arranges them anew."""
+        for toast in self._toasts:
+            if toast.parentWidget().children()[-1] is not toast:
+                toast.raise_()
 
     def _take_escape(self, event: QKeyEvent) -> bool:
         if event.key() != Qt.Key_Escape or int(event.modifiers()) != int(Qt.NoModifier):
@@ -214,12 +231,12 @@ def _sheet(message: Message, palette: Colors) -> str:
     """Side and kind are told by the edge's colour, besides the arrow and the word in the title."""
     by_kind = {Kind.RISK: palette.warning, Kind.ERROR: palette.down}
     edge = {"BUY": palette.up, "SELL": palette.down}.get(message.side)
-    edge = edge or by_kind.get(message.kind, palette.accent)
+    by_tone = {"up": palette.up, "down": palette.down, "warning": palette.warning}
+    edge = edge or by_tone.get(message.tone) or by_kind.get(message.kind, palette.accent)
     title = edge if message.side else palette.text
     line = palette.simulated if message.simulated else palette.line.mixed(palette.text, 0.25)
     return f"""
-        #toast {{ background: {palette.panel}; border: 1px solid {line}; border-left: 4px solid {edge};
-                  border-top-right-radius: 6px; border-bottom-right-radius: 6px; }}
+        #toast {{ background: {palette.panel}; border: 1px solid {line}; border-left: 4px solid {edge}; }}
         #toast QLabel {{ background: transparent; border: none; }}
         #toastTitle {{ color: {title}; font-size: {BASE_PX}px; font-weight: 600; }}
         #toastBody {{ color: {palette.text}; font-size: {BASE_PX}px; }}

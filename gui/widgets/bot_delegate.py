@@ -140,21 +140,24 @@ class BotDelegate(QStyledItemDelegate):
         self._left(
             painter, rect, LINES[2], texts.trades, self._small, colors.secondary, used, indent=width + 12
         )
-        used = 0.0
-        if made_up:
-            word = tr("ticker.state_simulated")
-            used = self._right(painter, rect, LINES[3], word, self._small, colors.simulated)
         if texts.error:
-            self._left(painter, rect, LINES[3], texts.error, self._small, colors.down, used)
+            self._left(painter, rect, LINES[3], texts.error, self._small, colors.down, 0.0)
         elif texts.stop[0]:
             tint = self._tint(texts.stop[1], silent)
-            self._left(painter, rect, LINES[3], texts.stop[0], self._small, tint, used)
+            self._left(painter, rect, LINES[3], texts.stop[0], self._small, tint, 0.0)
+        self._paint_foot(painter, rect, texts, made_up=made_up)
+
+    def _paint_foot(self, painter: QPainter, rect: QRect, texts: CardTexts, *, made_up: bool) -> None:
+        colors, indent = self._colors, 0.0
+        word = tr("ticker.state_simulated") if made_up else ""
         age, role = texts.age
-        width = self._left(painter, rect, LINES[4], age, self._small, getattr(colors, role), BUTTON_WIDTH)
-        self._left(
-            painter, rect, LINES[4], "· " + texts.traded, self._small, colors.secondary, BUTTON_WIDTH,
-            indent=width + 6,
-        )  # fmt: skip
+        parts = ((word, colors.simulated), (age, getattr(colors, role)), (texts.traded, colors.secondary))
+        for text, color in parts:
+            if text:
+                shown = f"· {text}" if indent else text
+                indent += 5 + self._left(
+                    painter, rect, LINES[4], shown, self._small, color, BUTTON_WIDTH, indent=indent
+                )
 
     def _paint_price(
         self, painter: QPainter, rect: QRect, texts: CardTexts, main: QColor, *, silent: bool

@@ -11,7 +11,7 @@ from PyQt5.QtCore import QObject, QThread, pyqtSignal
 
 from core.config import Config
 from core.config_file import resolve_instruments
-from core.engine.engine import StoreFactory
+from core.engine.worlds import StoreFactory
 from core.errors import SwingHunterError
 from core.replay.stored import count_signals
 

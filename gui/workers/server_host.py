@@ -102,6 +102,7 @@ class ServerHost(QObject):
             prepared.thread.stop()
             return
         self._running = prepared.thread
+        prepared.thread.on_broken = lambda: self._tell("error", tr("server.broke"))
         prepared.thread.start()
         log.info("the status server listens at %s", prepared.url)
         for remark in prepared.remarks:

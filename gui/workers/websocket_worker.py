@@ -35,8 +35,8 @@ from core.commands import (
 )
 from core.config import Config
 from core.config_file import parse_config
-from core.engine.engine import StoreFactory
 from core.engine.loop import LONGEST_WAIT, EngineLoop
+from core.engine.worlds import StoreFactory
 from core.errors import SwingHunterError
 from core.events import EventBus
 from core.feed.budget import PROCESS_BUDGETS, BudgetRegistry

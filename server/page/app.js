@@ -11,6 +11,7 @@ import { language, recall, remember, setLanguage, t } from "./words.js";
 
 const TICK_MS = 1000;
 const NOTE_MS = 9000;
+const SUM_MS = 500;
 const LOGIN_PROBLEMS = { 0: "login_unreachable", 401: "login_wrong", 403: "login_wrong", 422: "login_wrong", 429: "login_slow" };
 const COMMAND_PROBLEMS = { unknown_bot: "command_gone", only_looking: "command_forbidden", engine_silent: "command_engine" };
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
@@ -159,32 +160,42 @@ byId("retry").addEventListener("click", () => stream.retryNow());
 
 // --- the summary -----------------------------------------------------------------------------------------
 
+let summed = 0;
+let summing = 0;
+
+/** The figures of all bots, twice a second at most. */
 function summarise() {
-  const { bots, known } = follower;
-  const { sums, simulated, old, prices } = totals(bots);
-  const rows = [];
-  for (const [currency, sum] of sums) {
-    rows.push(total("day_total", sum.day, currency), total("open_total", sum.open, currency));
-  }
-  byId("totals").replaceChildren(...rows);
-  setAttribute(byId("totals"), "data-simulated", simulated ? "" : null);
-  byId("simulated").hidden = !simulated || byId("desk").hidden;
+  clearTimeout(summing);
+  const wait = summed + SUM_MS - performance.now();
+  if (wait <= 0) sumUp();
+  else summing = setTimeout(sumUp, wait);
   const { shown, all } = list.counts();
   const count = all === 1 && shown === 1 ? t("bots_count_one") : t(shown === all ? "bots_count" : "bots_count_of", { n: shown, all });
-  setText(byId("counts"), known && all ? count : "");
-  setText(byId("old-prices"), old ? t("totals_stale", { n: old, all: prices }) : "");
+  setText(byId("counts"), follower.known && all ? count : "");
   byId("tools").hidden = all < 2;
   byId("nothing").hidden = shown > 0;
-  const state = !known ? "loading" : all === 0 ? "empty" : "none";
+  const state = !follower.known ? "loading" : all === 0 ? "empty" : "none";
   setText(byId("nothing-title"), { loading: "", empty: t("empty_title"), none: t("none_found") }[state]);
   setText(byId("nothing-text"), { loading: t("empty_loading"), empty: t("empty_text"), none: "" }[state]);
   byId("clear-filter").hidden = state !== "none";
 }
 
-function total(key, value, currency) {
-  const figure = make("dd", "amount", `${arrow(value)} ${money(value, currency)}`);
-  figure.dataset.way = { 1: "up", 0: "flat", "-1": "down" }[direction(value)];
-  return make("div", "total", "", [make("dt", "", t(key)), figure]);
+function sumUp() {
+  summed = performance.now();
+  const { sums, simulated, old, prices } = totals(follower.bots);
+  const box = byId("totals");
+  const figures = [...sums].flatMap(([currency, sum]) => [["day_total", sum.day, currency], ["open_total", sum.open, currency]]);
+  while (box.childElementCount > figures.length) box.lastElementChild.remove();
+  while (box.childElementCount < figures.length) box.append(make("div", "total", "", [make("dt"), make("dd", "amount")]));
+  figures.forEach(([key, value, currency], place) => {
+    const [name, figure] = box.children[place].children;
+    setText(name, t(key));
+    setText(figure, `${arrow(value)} ${money(value, currency)}`);
+    setAttribute(figure, "data-way", { 1: "up", 0: "flat", "-1": "down" }[direction(value)]);
+  });
+  setAttribute(box, "data-simulated", simulated ? "" : null);
+  byId("simulated").hidden = !simulated || byId("desk").hidden;
+  setText(byId("old-prices"), old ? t("totals_stale", { n: old, all: prices }) : "");
 }
 
 // --- commands --------------------------------------------------------------------------------------------

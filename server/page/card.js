@@ -8,6 +8,7 @@ import { t } from "./words.js";
 const STATUSES = new Set(["stopped", "running", "in_position", "market_closed", "error"]);
 const FRESHNESS = new Set(["live", "delayed", "stale", "closed", "simulated"]);
 const ACTIVE = new Set(["running", "in_position", "market_closed"]);
+const FLASH_PAUSE_MS = 1500;
 const WAYS = { 1: "up", 0: "flat", "-1": "down" };
 
 /** Whether a bot at work would be stopped rather than started. */
@@ -22,6 +23,7 @@ export class Card {
   #context;
   #parts = {};
   #pending = false;
+  #flashed = 0;
 
   constructor(botId, context) {
     this.#context = context;
@@ -31,9 +33,15 @@ export class Card {
     this.#build();
   }
 
+  /** Know of `bot` without showing it yet. */
+  take(bot) {
+    this.bot = bot;
+    this.spark.add(Date.parse(bot.updated_at), bot.daily_pnl);
+  }
+
   /** Show `bot` (or the same one again, when the words or the connection have changed). */
   show(bot) {
-    this.bot = bot;
+    this.take(bot);
     this.#head(bot);
     this.#money(bot);
     this.#details(bot);
@@ -130,7 +138,7 @@ export class Card {
     const has = bot.last_price !== null && bot.last_price !== undefined;
     const shown = has ? price(bot.last_price, bot.exchange, bot.currency) : "";
     const before = parts.price.textContent;
-    if (setText(parts.price, shown) && before && shown && this.visible) this.#context.flash(parts.price);
+    if (setText(parts.price, shown) && before && shown && this.visible) this.#flash(parts.price);
     let fresh = FRESHNESS.has(bot.price_freshness) ? bot.price_freshness : has ? "unknown" : "none";
     // Nothing is live on a page that is not; what was simulated stays so.
     const live = this.#context.live(bot);
@@ -139,6 +147,14 @@ export class Card {
     setText(parts.fresh, t(`price_${fresh}`));
     setAttribute(parts.fresh, "data-fresh", fresh);
     setAttribute(parts.price, "data-fresh", fresh);
+  }
+
+  /** A price that changes all the time does not blink all the time. */
+  #flash(element) {
+    const now = performance.now();
+    if (now - this.#flashed < FLASH_PAUSE_MS) return;
+    this.#flashed = now;
+    this.#context.flash(element);
   }
 
   #money(bot) {
@@ -155,7 +171,6 @@ export class Card {
     show(parts.day, bot.daily_pnl, `${arrow(bot.daily_pnl)} ${money(bot.daily_pnl, bot.currency)}`);
     const count = bot.daily_trades;
     setText(parts.trades, count === 0 ? t("trades_none") : count === 1 ? t("trades_one") : t("trades_many", { n: count }));
-    this.spark.add(Date.parse(bot.updated_at), bot.daily_pnl);
     if (this.visible) this.spark.draw();
     setAttribute(this.spark.element, "data-way", WAYS[direction(bot.daily_pnl)]);
     setAttribute(this.spark.element, "aria-label", t("sparkline", { value: money(bot.daily_pnl, bot.currency) }));

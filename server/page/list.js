@@ -1,12 +1,13 @@
 // The cards: which are shown, in which order, and what is painted when. Hundreds of bots may change several times
-// a second, so changes are gathered and painted once per frame, and what is out of view is not drawn.
+// a second, so changes are gathered: what is in view is painted ten times a second at most, the rest in turns.
 
 import { Card } from "./card.js";
 import { byId, setText } from "./dom.js";
 import { t } from "./words.js";
 
 const RESORT_MS = 2000;
-const UNSEEN_MS = 500;
+const PAINT_MS = 100;
+const UNSEEN_AT_ONCE = 20;
 const RANK = { error: 0, in_position: 1, running: 2, market_closed: 3, stopped: 4 };
 const FILTERS = {
   all: () => true,
@@ -35,8 +36,9 @@ export class List {
   #cards = new Map();
   #dirty = new Set();
   #all = true;
-  #frame = 0;
-  #unseen = 0;
+  #planned = 0;
+  #painted = 0;
+  #unseen = new Set(); // changed, but out of view
   #sorted = 0;
   #resort = null;
   #list = byId("bots");
@@ -49,14 +51,18 @@ export class List {
     this.#seen = new IntersectionObserver((entries) => this.#look(entries), { rootMargin: "200px" });
   }
 
-  /** These bots (null for all) have changed: paint them in the next frame. */
+  /** These bots (null for all) have changed: paint them soon, all of them in the next frame. */
   changed(ids) {
     if (ids === null) this.#all = true;
     else for (const id of ids) this.#dirty.add(id);
-    if (this.#frame) return;
-    // A page that nobody sees has no frames, but must be right at once when it comes into view.
-    this.#frame = requestAnimationFrame(() => this.#paint());
-    this.#unseen = setTimeout(() => this.#paint(), UNSEEN_MS);
+    if (ids === null) this.#paintSoon(0);
+    else if (!this.#planned) this.#paintSoon(Math.max(0, this.#painted + PAINT_MS - performance.now()));
+  }
+
+  /** A page that nobody sees has no frames, but must be right at once when it comes into view: so timers. */
+  #paintSoon(wait) {
+    clearTimeout(this.#planned);
+    this.#planned = setTimeout(() => this.#paint(), wait);
   }
 
   /** The lines of the day may have gaps: ask for them anew. */
@@ -83,10 +89,8 @@ export class List {
   }
 
   #paint() {
-    cancelAnimationFrame(this.#frame);
-    clearTimeout(this.#unseen);
-    this.#frame = 0;
     const { bots } = this.follower;
+    const now = performance.now();
     const ids = this.#all ? new Set([...this.#cards.keys(), ...bots.keys()]) : this.#dirty;
     let moved = this.#all;
     for (const id of ids) {
@@ -94,11 +98,27 @@ export class List {
       if (!bot) this.#remove(id);
       else moved = this.#show(id, bot) || moved;
     }
+    this.#paintUnseen();
     this.#dirty = new Set();
     this.#all = false;
+    this.#planned = 0;
+    this.#painted = now;
+    if (this.#unseen.size) this.#paintSoon(PAINT_MS);
     if (moved) this.#arrange();
     else if (this.order !== "name") this.#arrangeSoon();
     this.onPainted();
+  }
+
+  /** A few of those out of view; the oldest first, so that each has its turn. */
+  #paintUnseen() {
+    let left = UNSEEN_AT_ONCE;
+    for (const id of this.#unseen) {
+      if (left === 0) break;
+      left -= 1;
+      this.#unseen.delete(id);
+      const card = this.#cards.get(id);
+      if (card) card.show(card.bot);
+    }
   }
 
   /** Show one bot; answers whether it must be put in its place at once. */
@@ -111,8 +131,15 @@ export class List {
       this.#cards.set(id, card);
       this.#seen.observe(card.element);
     }
-    card.show(bot);
-    return !before || before.status !== bot.status || before.name !== bot.name;
+    const turned = !before || before.status !== bot.status || before.name !== bot.name;
+    if (this.#all || turned || card.visible) {
+      this.#unseen.delete(id);
+      card.show(bot);
+    } else {
+      card.take(bot);
+      this.#unseen.add(id);
+    }
+    return turned;
   }
 
   #remove(id) {
@@ -121,6 +148,7 @@ export class List {
     this.#seen.unobserve(card.element);
     card.element.remove();
     this.#cards.delete(id);
+    this.#unseen.delete(id);
   }
 
   /** Figures change all the time; cards that follow them at once could not be hit with a finger. */
@@ -170,8 +198,8 @@ export class List {
       card.visible = entry.isIntersecting;
       if (!card.visible) continue;
       card.spark.load();
-      card.spark.draw();
-      card.tick();
+      this.#unseen.delete(card.bot.bot_id);
+      card.show(card.bot);
     }
   }
 

@@ -34,7 +34,7 @@ export class Stream {
   #beat = null; // {at: moment, engines: {name: seconds of silence or null}}
   #fresh = true; // no beat of this connection has told the server's time yet
   #offset = 0; // how far this device's clock is ahead of the server's, in ms
-  #wasLive = null; // wall time at which it last was
+  #wasLive = null; // wall time up to which everything was heard of
   #reason = "connecting";
   #tries = 0;
   #retry = null;
@@ -230,7 +230,9 @@ export class Stream {
   }
 
   #noteLive() {
-    if (this.#flows() && this.#silentEngines().length === 0) this.#wasLive = Date.now();
+    if (!this.#flows() || this.#silentEngines().length) return;
+    const ages = Object.values(this.#beat.engines).map((age) => age * 1000 + since(this.#beat.at));
+    this.#wasLive = Date.now() - Math.max(since(this.#heard), ...ages);
   }
 
   #tell() {

@@ -5,6 +5,7 @@ PostgreSQL refuses to run as root, so there it runs as another user, to whom its
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import os
 import pwd
@@ -12,7 +13,9 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,7 @@ _SETTINGS = {
     "max_connections": "40", "max_wal_size": "64MB", "autovacuum": "off", "logging_collector": "off",
 }  # fmt: skip
 _PATIENCE = 60
+_PR_SET_PDEATHSIG = 1
 
 
 def missing() -> str:
@@ -50,7 +54,7 @@ class PostgresServer:
     def __init__(self) -> None:
         initdb = find_tool("initdb")
         assert initdb is not None
-        self._bin = Path(initdb).parent
+        self._bin = Path(initdb).resolve().parent  # a link may stand alone
         self._root = Path(tempfile.mkdtemp(prefix="swing-pg-", dir=tempfile.gettempdir()))
         self._as: dict[str, Any] = {}
         if os.geteuid() == 0:
@@ -61,6 +65,7 @@ class PostgresServer:
         self._data = self._root / "data"
         self._numbers = itertools.count(1)
         self._shared = ""
+        self._server: subprocess.Popen[bytes] | None = None
         self.port = _free_port()
         try:
             self._initialise()
@@ -79,18 +84,30 @@ class PostgresServer:
         )  # fmt: skip
 
     def start(self) -> None:
-        """Start the server and wait until it answers; again after `kill` or `stop`."""
+        """Start the server and wait until it answers; again after `stop`."""
         settings = {**_SETTINGS, "port": str(self.port), "unix_socket_directories": str(self._root)}
-        options = " ".join(f"-c {name}={value}" for name, value in settings.items())
-        log = self._root / "log"
-        self._run(
-            "pg_ctl", "start", "--pgdata", str(self._data), "--log", str(log), "--wait",
-            "--timeout", str(_PATIENCE), "--options", options,
-        )  # fmt: skip
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        with (self._root / "log").open("ab") as log:
+            self._server = subprocess.Popen(
+                [str(self._bin / "postgres"), "-D", str(self._data), *options], cwd=self._root,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                preexec_fn=_die_with_parent, **self._as,  # noqa: PLW1509 - it only asks the kernel
+            )  # fmt: skip
+        end = time.monotonic() + _PATIENCE
+        while not self._answers():
+            told = (self._root / "log").read_text(errors="replace")
+            assert self._server.poll() is None and time.monotonic() < end, told
+
+    def _answers(self) -> bool:
+        asked = [str(self._bin / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        return subprocess.run(asked, check=False).returncode == 0
 
     def stop(self, mode: str = "fast") -> None:
         """Stop the server: "fast" throws its clients out, "immediate" is a crash."""
-        self._run("pg_ctl", "stop", "--pgdata", str(self._data), "--mode", mode, "--wait")
+        assert self._server is not None
+        self._server.send_signal(signal.SIGINT if mode == "fast" else signal.SIGQUIT)
+        self._server.wait(_PATIENCE)
+        self._server = None
 
     def freeze(self) -> None:
         """Have every process of the server stand still, as if its computer hung."""
@@ -103,7 +120,8 @@ class PostgresServer:
             os.kill(pid, signal.SIGCONT)
 
     def _pids(self) -> list[int]:
-        parent = int((self._data / "postmaster.pid").read_text().splitlines()[0])
+        assert self._server is not None
+        parent = self._server.pid
         children = subprocess.run(
             ["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True, check=False
         )
@@ -145,7 +163,7 @@ class PostgresServer:
 
     def close(self) -> None:
         """Stop it and remove its folder."""
-        if (self._data / "postmaster.pid").exists():
+        if self._server is not None:
             self.thaw()
             self.stop("immediate")
         shutil.rmtree(self._root, ignore_errors=True)
@@ -159,6 +177,12 @@ class PostgresServer:
             )  # fmt: skip
             told.seek(0)
             assert done.returncode == 0, told.read().decode(errors="replace")
+
+
+def _die_with_parent() -> None:
+    """In the child: end, as a crash would, when the tests are killed (Linux only; elsewhere it stays)."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
 
 
 def _free_port() -> int:

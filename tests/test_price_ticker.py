@@ -746,6 +746,20 @@ def _paint(ticker):
     return ticker.grab()
 
 
+def test_a_delayed_price_tells_the_admitted_delay_and_the_measured_one(ticker):
+    ticker.set_instruments([Instrument("BIST", "ASELS")])
+    ticker.set_connection_status(True)
+    late = {"freshness": Freshness.DELAYED, "delay": 900.0, "stamp": NOW - 22.0, "received": NOW}
+    ticker.apply_ticks([tick(price=45.32, **late)])
+    tip = ticker.model().data(ticker.model().index_of("BIST:ASELS"), Qt.ToolTipRole)
+    assert "15 min delayed" in tip and "Measured: 22 s behind" in tip
+    ticker.apply_ticks([tick(price=45.33, **(late | {"stamp": NOW - 930.0, "delay": 930.0}))])
+    tip = ticker.model().data(ticker.model().index_of("BIST:ASELS"), Qt.ToolTipRole)
+    assert "Measured: 15 min behind" in tip
+    ticker.apply_ticks([tick(price=45.34, stamp=NOW, received=NOW)])
+    assert "Measured" not in ticker.model().data(ticker.model().index_of("BIST:ASELS"), Qt.ToolTipRole)
+
+
 def test_a_price_that_sources_disagree_on_says_so(ticker):
     ticker.set_instruments([Instrument("BIST", "ASELS")])
     ticker.apply_ticks([tick(price=45.32)])

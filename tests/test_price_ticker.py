@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from PyQt5.QtCore import QEvent, QModelIndex, QPointF, Qt, QTimer
 from PyQt5.QtGui import QColor, QMouseEvent
 from PyQt5.QtWidgets import QApplication, QLabel, QLineEdit, QMenu, QToolButton
@@ -749,15 +750,16 @@ def _paint(ticker):
 def test_a_delayed_price_tells_the_admitted_delay_and_the_measured_one(ticker):
     ticker.set_instruments([Instrument("BIST", "ASELS")])
     ticker.set_connection_status(True)
-    late = {"freshness": Freshness.DELAYED, "delay": 900.0, "stamp": NOW - 22.0, "received": NOW}
-    ticker.apply_ticks([tick(price=45.32, **late)])
-    tip = ticker.model().data(ticker.model().index_of("BIST:ASELS"), Qt.ToolTipRole)
-    assert "15 min delayed" in tip and "Measured: 22 s behind" in tip
-    ticker.apply_ticks([tick(price=45.33, **(late | {"stamp": NOW - 930.0, "delay": 930.0}))])
-    tip = ticker.model().data(ticker.model().index_of("BIST:ASELS"), Qt.ToolTipRole)
-    assert "Measured: 15 min behind" in tip
-    ticker.apply_ticks([tick(price=45.34, stamp=NOW, received=NOW)])
-    assert "Measured" not in ticker.model().data(ticker.model().index_of("BIST:ASELS"), Qt.ToolTipRole)
+
+    def tip(stamp, delay, freshness=Freshness.DELAYED):
+        told = replace(tick(freshness=freshness, delay=delay), stamp=stamp, received=NOW)
+        ticker.apply_ticks([told])
+        return ticker.model().data(ticker.model().index_of("BIST:ASELS"), Qt.ToolTipRole)
+
+    admitted = tip(NOW - 22.0, 900.0)
+    assert "15 min delayed" in admitted and "Measured: 22 s behind" in admitted
+    assert "Measured: 15 min behind" in tip(NOW - 930.0, 930.0)
+    assert "Measured" not in tip(NOW, 0.0, LIVE)
 
 
 def test_a_price_that_sources_disagree_on_says_so(ticker):

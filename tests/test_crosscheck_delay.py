@@ -12,7 +12,7 @@ from core.engine.crosscheck import FORGET_AFTER, CrossCheck
 from core.engine.recent import KEPT_SECONDS, RecentPrices
 from core.model import Signal, SourceConflict
 from core.sources.base import DailyCloses
-from tests.scripted import ASELS, WEDNESDAY, at, quote
+from tests.scripted import ASELS, BTC, WEDNESDAY, at, quote
 from tests.test_crosscheck import Bench, bench  # noqa: F401 - a fixture
 
 LATE = 900.0
@@ -187,6 +187,16 @@ def test_daily_bars_that_come_after_the_price_are_heard_too():
     assert over is not None and over.over and not talk.held
     assert talk.check.hear_close(ASELS.key, "push", 10.0, talk.now) is None, "nobody contradicts himself"
     assert talk.check.hear_close(ASELS.key, "bars", float("nan"), talk.now) is None
+
+
+def test_a_market_that_never_closes_has_no_close_to_quarrel_about():
+    """One provider takes midnight, another the price of 24 hours ago."""
+    check = CrossCheck(3.0)
+    check.hear(quote(BTC, 90_000.0, source="push", previous_close=88_000.0))
+    assert check.hear(quote(BTC, 90_010.0, source="poll", previous_close=80_000.0)) is None
+    check.hear_close(BTC.key, "bars", 80_000.0, WEDNESDAY)
+    assert not check.holds(BTC.key)
+    assert check.hear(quote(BTC, 80_000.0, source="poll", previous_close=80_000.0)) is not None
 
 
 def test_yesterdays_quarrel_about_closes_does_not_hold_todays_signals():

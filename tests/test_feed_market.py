@@ -209,6 +209,31 @@ def test_a_push_connection_that_tells_nothing_new_is_said_to_do_so():
     market.feed.close()
 
 
+def test_a_stream_without_heartbeats_may_be_silent_while_its_markets_are_closed():
+    market = Market(EVENING, push=True)
+    market.feed._auto_order = lambda config: ()
+    market.push.heartbeats = market.push.beats = False
+    market.start(ASELS, THYAO)
+    market.run_for(300.0)
+    assert len(market.push.connected_at) == 1 and market.status.sources[0].state == "ok"
+    assert market.status.state == "running", "nothing is simulated because a market is closed"
+    market.set_time(MORNING - 2.0)
+    market.run_for(200.0)
+    assert len(market.push.connected_at) > 1, "once it is open, silence is a fault"
+    market.feed.close()
+
+
+def test_a_stream_without_heartbeats_may_pause_longer_than_one_with():
+    for heartbeats, connections in ((True, 2), (False, 1)):
+        market = Market(at("2026-11-18 14:00"), push=True, stale_after_sec=60.0)
+        market.push.heartbeats, market.push.beats = heartbeats, False
+        market.start(ASELS)
+        market.until(lambda market=market: market.push.connected_at, step=0.0)
+        market.run_for(45.0)
+        assert len(market.push.connected_at) == connections
+        market.feed.close()
+
+
 def test_nothing_is_old_before_anything_came():
     market = Market(at("2026-11-18 14:00"), push=True)
     market.feed._auto_order = lambda config: ()

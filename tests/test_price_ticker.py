@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from PyQt5.QtCore import QEvent, QModelIndex, QPointF, Qt, QTimer
 from PyQt5.QtGui import QColor, QMouseEvent
 from PyQt5.QtWidgets import QApplication, QLabel, QLineEdit, QMenu, QToolButton
@@ -744,6 +745,21 @@ def test_whatever_comes_no_row_is_live_or_without_a_true_price(ticker, steps):
 def _paint(ticker):
     ticker.view().refresh()
     return ticker.grab()
+
+
+def test_a_delayed_price_tells_the_admitted_delay_and_the_measured_one(ticker):
+    ticker.set_instruments([Instrument("BIST", "ASELS")])
+    ticker.set_connection_status(True)
+
+    def tip(stamp, delay, freshness=Freshness.DELAYED):
+        told = replace(tick(freshness=freshness, delay=delay), stamp=stamp, received=NOW)
+        ticker.apply_ticks([told])
+        return ticker.model().data(ticker.model().index_of("BIST:ASELS"), Qt.ToolTipRole)
+
+    admitted = tip(NOW - 22.0, 900.0)
+    assert "15 min delayed" in admitted and "Measured: 22 s behind" in admitted
+    assert "Measured: 15 min behind" in tip(NOW - 930.0, 930.0)
+    assert "Measured" not in tip(NOW, 0.0, LIVE)
 
 
 def test_a_price_that_sources_disagree_on_says_so(ticker):

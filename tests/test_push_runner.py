@@ -30,6 +30,7 @@ class ScriptedPush:
     provider = "pushy"
     min_spacing = 3.0
     simulated = False
+    heartbeats = True
 
     def __init__(self, clock: Clock, name: str = "push") -> None:
         self.name = name

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from PyQt5.QtCore import Qt
 
 from core.config import Config, RealTimeConfig, WebSocketConfig
 from core.feed.budget import BudgetRegistry
@@ -253,10 +254,36 @@ def test_a_declared_delay_is_a_badge_with_the_measured_lag(rig):
     rig.server.quotes.drop()
     rig.until(lambda: rig.states() == {RowState.DELAYED})
     model = rig.window.desk.ticker.model()
-    tips = [model.data(model.index_of(key), 3) for key in PRICES]  # Qt.ToolTipRole
+    tips = [model.data(model.index_of(key), Qt.ToolTipRole) for key in PRICES]
     assert all("15 min" in tip for tip in tips)
     lag = rig.window.desk.feed.model
     rig.until(lambda: str(lag.index(0, 4).data()).endswith(" s"))
+
+
+def test_two_providers_that_disagree_mark_the_row_and_hold_its_signals(qtbot):
+    with YahooServer() as yahoo:
+        rig = Rig(
+            qtbot, live_data_source="auto", yahoo_base=yahoo.base_url, use_tvdata=False,
+            signal_threshold_pct=0.1,
+        )  # fmt: skip
+        try:
+            yahoo.market.now = rig.clock.time
+            for key, price in PRICES.items():
+                yahoo.set_price(key, price * (0.9 if key == "CRYPTO:BTC" else 1.0), price * 0.99)
+                rig.told[key].add(price * (0.9 if key == "CRYPTO:BTC" else 1.0))
+            rig.until(lambda: state_of(rig.window, "CRYPTO:BTC") is RowState.DISPUTED, 30_000)
+            model = rig.window.desk.signals.model
+            fired = sum(signal.key == "CRYPTO:BTC" for signal in model.signals())
+            rig.run_for(1.0)
+            assert sum(signal.key == "CRYPTO:BTC" for signal in model.signals()) == fired
+            assert state_of(rig.window, "BIST:KCHOL") in GOOD
+            tip = rig.window.desk.ticker.model().data(
+                rig.window.desk.ticker.model().index_of("CRYPTO:BTC"), Qt.ToolTipRole
+            )
+            assert "yfinance says" in tip and "no signals" in tip
+        finally:
+            rig.window.close()
+            rig.server.stop()
 
 
 def test_when_the_stream_is_refused_polling_takes_over_in_the_window(qtbot):

@@ -229,6 +229,8 @@ class CrossCheck:
     def _closes(self, key: str, one: Voice, two: Voice, now: float) -> tuple[float, float] | bool | None:
         """The two previous closes that contradict each other, True if they agree, False if they differ but
         may be of two sessions, None if there is nothing to compare."""
+        if exchange_of(key.partition(":")[0]).open_minute is None:
+            return None  # where trading never ends, each provider has a previous close of its own making
         first, second = _close(one), _close(two)
         verdict: bool | None = None
         if first is not None and second is not None:
@@ -260,7 +262,7 @@ class CrossCheck:
         if close is None or older.quote is None:
             return None
         price, exchange = older.quote.price, key.partition(":")[0]
-        if exchange_of(exchange).open_minute is None or _percent(price, close) <= self.tolerance:
+        if _percent(price, close) <= self.tolerance:
             return None
         state = self.calendar.state(exchange, newer.at)
         closed = self.calendar.previous_session_close(exchange, newer.at)

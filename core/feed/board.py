@@ -109,6 +109,11 @@ class FeedBoard:
         with self._lock:
             return self._hours.awake(source, instruments)
 
+    def any_open(self, instruments: Iterable[Instrument]) -> bool:
+        """Whether a market of these is open, so that prices are to be expected."""
+        with self._lock:
+            return self._hours.any_open({instrument.exchange for instrument in instruments})
+
     @property
     def has_push(self) -> bool:
         """Whether any source pushes."""

@@ -113,6 +113,11 @@ class FeedHours:
         known = ((instrument, self._prices.get(instrument.key)) for instrument in instruments)
         return [instrument for instrument, price in known if price is None or not price.rests(source)]
 
+    def any_open(self, exchanges: Iterable[str]) -> bool:
+        """Whether one of these exchanges is open now, or may be."""
+        states = map(self._market_of, exchanges)
+        return any(state is None or state.is_open for state in states)
+
     def newest_if_old(self, source: str, *, push: bool) -> float | None:
         """The Unix time of the newest price that `source` told, if it tells only old ones of open markets.
 

@@ -48,6 +48,8 @@ class PushRunner(SourceThread):
         self._source = source
         self._config = config
         self._watchdog = _watchdog(config)
+        if not source.heartbeats:
+            self._watchdog = max(self._watchdog, grace)
         self._grace = grace
         self._subscribed: tuple[Instrument, ...] = ()
         self._denied: frozenset[str] = frozenset()
@@ -99,7 +101,7 @@ class PushRunner(SourceThread):
                 self._heard_mono = now
                 self._take(received, now)
             elif now - self._heard_mono >= self._watchdog:
-                raise SourceError(tr("sources.silent", source=self._source.name))
+                self._bite(now)
             if now - self._opened_mono >= STABLE_AFTER and self._told:
                 self._failures = 0
             if now >= self._next_report:
@@ -109,6 +111,17 @@ class PushRunner(SourceThread):
                 self._since = None
                 return
         raise CancelledError("the feed stops")
+
+    def _bite(self, now: float) -> None:
+        """It has been silent for too long, unless that is no fault."""
+        if self._has_nothing_to_say():
+            self._heard_mono = now
+            return
+        raise SourceError(tr("sources.silent", source=self._source.name))
+
+    def _has_nothing_to_say(self) -> bool:
+        """Whether its silence proves nothing: no heartbeats, and no market open."""
+        return not self._source.heartbeats and not self._board.any_open(self._wanted)
 
     def _keep_subscribed(self) -> None:
         """Tell the source what has changed in what we want."""
@@ -139,7 +152,7 @@ class PushRunner(SourceThread):
 
     def _report_connection(self, now: float) -> None:
         self._next_report = now + 1.0
-        if self._told:
+        if self._told or self._has_nothing_to_say():
             self._report("ok", rate=self._rate(RATE_OVER))
         elif now - self._opened_mono >= self._grace:
             self._report("failing", error=tr("sources.no_quotes", source=self._source.name))

@@ -46,6 +46,8 @@ class PushSource(Protocol):
     """The provider's own least spacing between connections in seconds."""
     simulated: bool
     """Whether its prices are made up."""
+    heartbeats: bool
+    """Whether the provider says something every few seconds, prices or not, so that silence is a fault."""
     on_frame: FrameListener | None
     """Hears what is received before it is understood, so that a recording can hold it."""
 

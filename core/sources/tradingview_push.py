@@ -74,6 +74,7 @@ class TradingViewPush:
     provider = "tradingview"
     min_spacing = 3.0
     simulated = False
+    heartbeats = True
 
     def __init__(
         self, endpoint: str, deadline: float = 10.0, clock: Clock | None = None,

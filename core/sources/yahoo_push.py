@@ -91,6 +91,7 @@ class YahooPush:
     provider = "yahoo"
     min_spacing = 3.0
     simulated = False
+    heartbeats = False
 
     def __init__(self, url: str = "", deadline: float = 10.0, clock: Clock | None = None) -> None:
         """`url` "" is the public stream; `deadline` is for the handshake, in real seconds."""

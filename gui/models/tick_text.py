@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from core.i18n import tr
-from core.model import SourceConflict, Tick
+from core.model import Freshness, SourceConflict, Tick
 from core.price_rules import format_price
 from gui.formatting import change_text, direction, duration, exact_time, price_text, stale_text
 from gui.models.tick_row import Link, RowState, TickRow
@@ -109,6 +109,8 @@ def _basis_line(row: TickRow) -> str:
 def _tick_lines(tick: Tick, now: float) -> Iterator[str]:
     yield tr("ticker.tip_stamp", time=exact_time(tick.stamp, tick.exchange, now))
     yield tr("ticker.tip_received", time=exact_time(tick.received, tick.exchange, now))
+    if tick.freshness is Freshness.DELAYED:
+        yield tr("ticker.tip_lag", lag=duration(max(0.0, tick.received - tick.stamp)))
     yield tr("ticker.tip_source", source=tick.source)
     if tick.open is not None and tick.high is not None and tick.low is not None:
         prices = {name: price_text(tick.key, getattr(tick, name)) for name in ("open", "high", "low")}

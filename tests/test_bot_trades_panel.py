@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PyQt5.QtCore import QRectF
 from PyQt5.QtWidgets import QFileDialog, QMessageBox
 
 from core.bots.model import BotPosition, BotTrade
 from core.config import BotConfig
 from core.i18n import set_language
 from gui.chart.annotations import BotTraces, bot_levels, bot_markers
+from gui.models.bot_trades_model import TradeFilter
 from gui.widgets.bot_trades_panel import BotTradesPanel
+from gui.widgets.equity_curve import EquityCurve
 
 D = Decimal
 NOW = 1_795_000_000.0
@@ -60,11 +64,13 @@ def test_the_past_is_asked_for_when_somebody_looks(qtbot: Any) -> None:
         made.show()
 
 
-def test_trades_come_newest_first_and_a_live_one_is_not_counted_twice(panel: BotTradesPanel) -> None:
+def test_trades_come_newest_first_and_a_live_one_is_not_counted_twice(
+    panel: BotTradesPanel, qtbot: Any
+) -> None:
     panel.set_trades([trade(1), trade(2, "-5")])
     panel.add_trade(trade(0))
     panel.add_trade(trade(0))
-    assert ids(panel) == ["t0", "t1", "t2"]
+    qtbot.waitUntil(lambda: ids(panel) == ["t0", "t1", "t2"])
     assert "Trades 3" in text(panel)
 
 
@@ -98,6 +104,44 @@ def test_filters(panel: BotTradesPanel) -> None:
     assert panel.empty.isVisible()
     panel.empty.pressed.emit()
     assert len(ids(panel)) == 3
+
+
+def test_today_is_the_day_of_each_trade_s_exchange() -> None:
+    noon = datetime(2026, 11, 25, 9, 0, tzinfo=UTC).timestamp()  # 12:00 in Istanbul, 04:00 in New York
+    only_today = TradeFilter(today_at=noon)
+    night = datetime(2026, 11, 25, 3, 0, tzinfo=UTC).timestamp()  # 06:00 and, the day before, 22:00
+    assert only_today.accepts(trade(0, closed_at=night))
+    assert not only_today.accepts(trade(0, closed_at=night, key="NASDAQ:AAPL"))
+    assert not only_today.accepts(trade(0, closed_at=noon - 86_400))
+
+
+def test_what_a_trade_brought_is_in_view_on_a_small_screen(panel: BotTradesPanel) -> None:
+    panel.resize(744, 300)
+    panel.set_trades([trade(0), trade(1, "-5000")])
+    table, columns = panel.table, [column.name for column in panel.model.columns]
+    number = columns.index("realised")
+    right = table.columnViewportPosition(number) + table.columnWidth(number)
+    assert right <= table.viewport().width()
+
+
+def test_thousands_of_trades_make_only_the_cells_that_are_seen(panel: BotTradesPanel) -> None:
+    panel.set_trades([trade(number) for number in range(3000)])
+    panel.table.viewport().repaint()
+    made = sum(cells is not None for cells in panel.model._cells)
+    assert 0 < made < 100
+
+
+def test_the_curve_of_many_trades_has_no_more_points_than_the_screen_shows(qtbot: Any) -> None:
+    curve = EquityCurve()
+    qtbot.addWidget(curve)
+    points = [(NOW + n, 1000.0 + (n * 7919) % 500) for n in range(20_000)]
+    curve.set_curve(points, "₺")
+    box = QRectF(0, 0, 300, 80)
+    drawn = curve._steps(box)
+    assert len(drawn) <= 301 * 6
+    heights = [point.y() for point in drawn]
+    assert min(heights) == pytest.approx(box.top())
+    assert max(heights) == pytest.approx(box.bottom())
 
 
 def test_a_bot_that_is_gone_keeps_its_trades(panel: BotTradesPanel) -> None:

@@ -15,7 +15,7 @@ from core.exchanges import exchange_of
 from core.i18n import format_percent, tr
 from core.price_rules import format_price
 from gui.formatting import duration, exact_time
-from gui.models.cells import change_cell, date_text, percent_cell, quantity_text, short_time
+from gui.models.cells import change_cell, date_text, local_time, percent_cell, quantity_text, short_time
 from gui.models.rows import Cell, Column, RowModel
 
 REASONS = ("signal", "stop", "trailing_stop", "target", "daily_loss", "daily_target", "flatten")
@@ -23,11 +23,15 @@ REASONS = ("signal", "stop", "trailing_stop", "target", "daily_loss", "daily_tar
 
 class TradeFilter(msgspec.Struct, frozen=True):
     """Which trades are wanted: of one bot ("" for all), with `text` in the symbol, closed at or after the
-    Unix time `since`, and with a gain (1), a loss (-1) or any outcome (0)."""
+    Unix time `since`, and with a gain (1), a loss (-1) or any outcome (0).
+
+    With `today_at`, a Unix time, those of that day at their exchange.
+    """
 
     bot_id: str = ""
     text: str = ""
     since: float = 0.0
+    today_at: float = 0.0
     outcome: int = 0
 
     def accepts(self, trade: BotTrade) -> bool:
@@ -36,8 +40,14 @@ class TradeFilter(msgspec.Struct, frozen=True):
             (not self.bot_id or trade.bot_id == self.bot_id)
             and self.text.casefold() in trade.key.casefold()
             and trade.closed_at >= self.since
+            and (not self.today_at or self._is_today(trade))
             and (not self.outcome or trade.pnl * self.outcome > 0)
         )
+
+    def _is_today(self, trade: BotTrade) -> bool:
+        exchange = trade.key.partition(":")[0]
+        day = local_time(self.today_at, exchange).date()
+        return local_time(trade.closed_at, exchange).date() == day
 
 
 def currency_of_trade(trade: BotTrade) -> str:
@@ -57,6 +67,7 @@ class BotTradesModel(RowModel):
     def __init__(self, parent: QObject | None = None, *, now: Callable[[], float] = time.time) -> None:
         self._now = now
         self.names: dict[str, str] = {}
+        self._several_exchanges = False
         super().__init__(self._make_columns(), lambda trade: trade.trade_id, parent)
 
     def set_names(self, names: Mapping[str, str]) -> None:
@@ -66,8 +77,12 @@ class BotTradesModel(RowModel):
             self.refresh()
 
     def set_trades(self, trades: Sequence[BotTrade]) -> None:
-        """Show these trades."""
+        """Show these trades; their exchanges are named where there are several."""
+        several = len({trade.key.partition(":")[0] for trade in trades}) > 1
+        renamed, self._several_exchanges = several is not self._several_exchanges, several
         self.set_rows(sorted(trades, key=lambda trade: (trade.closed_at, trade.trade_id), reverse=True))
+        if renamed:
+            self.refresh()
 
     def _make_columns(self) -> list[Column]:
         def figure(name: str, cell: Callable[[BotTrade], Cell], order: Callable[[BotTrade], object],
@@ -78,20 +93,24 @@ class BotTradesModel(RowModel):
             Column("closed_at", "positions.closed_at", self._closed, lambda t: t.closed_at, "11-21 14:30",
                    timed=True),
             Column("bot", "bot_trades.bot", self._bot, lambda t: self._name_of(t).casefold(), "Trend BIST"),
-            Column("symbol", "positions.symbol", _symbol, lambda t: t.key, "ASELS  NASDAQ"),
+            Column("symbol", "positions.symbol", self._symbol, lambda t: t.key, "GARAN"),
+            figure("realised", _pnl, lambda t: t.pnl, "↑ +12,345.60 ₺"),
+            figure("realised_pct", lambda t: percent_cell(pnl_pct(t)), pnl_pct, "+12.34%"),
+            Column("reason", "bot_trades.reason", _reason, lambda t: t.reason, "daily loss limit"),
             Column("side", "positions.side", _side, lambda t: t.quantity > 0, "Short"),
             figure("quantity", lambda t: Cell(quantity_text(abs(t.quantity))), lambda t: abs(t.quantity),
                    "10,000"),
             figure("entry", lambda t: _price(t, t.entry_price), lambda t: t.entry_price, "1,234.50"),
             figure("exit", lambda t: _price(t, t.exit_price), lambda t: t.exit_price, "1,234.50"),
-            figure("realised", _pnl, lambda t: t.pnl, "↑ +12,345.60 ₺"),
-            figure("realised_pct", lambda t: percent_cell(pnl_pct(t)), pnl_pct, "+12.34%"),
             figure("held", self._held, lambda t: t.closed_at - t.opened_at, "123 days"),
-            Column("reason", "bot_trades.reason", _reason, lambda t: t.reason, "daily loss limit"),
         ]  # fmt: skip
 
     def _name_of(self, trade: BotTrade) -> str:
         return self.names.get(trade.bot_id, trade.bot_id)
+
+    def _symbol(self, trade: BotTrade) -> Cell:
+        exchange, _, symbol = trade.key.partition(":")
+        return Cell(symbol, second=exchange if self._several_exchanges else "")
 
     def _bot(self, trade: BotTrade) -> Cell:
         return Cell(self._name_of(trade), tip=trade.bot_id)
@@ -105,11 +124,6 @@ class BotTradesModel(RowModel):
     def _held(self, trade: BotTrade) -> Cell:
         opened = exact_time(trade.opened_at, trade.key.partition(":")[0], self._now())
         return Cell(duration(trade.closed_at - trade.opened_at), tip=tr("positions.opened_tip", time=opened))
-
-
-def _symbol(trade: BotTrade) -> Cell:
-    exchange, _, symbol = trade.key.partition(":")
-    return Cell(symbol, second=exchange)
 
 
 def _side(trade: BotTrade) -> Cell:
@@ -159,10 +173,10 @@ class BotDaysModel(RowModel):
         return [
             Column("day", "bot_trades.day", lambda d: Cell(date_text(datetime.fromisoformat(d.day))),
                    lambda d: d.day, "2026-11-25"),
-            Column("bot", "bot_trades.bot", lambda d: Cell(name(d)), lambda d: name(d).casefold(), "Trend"),
             Column("pnl", "positions.realised",
                    lambda d: change_cell(d.pnl, unit=self.currencies.get(d.bot_id, "")), lambda d: d.pnl,
                    "↑ +12,345.60 ₺", figures=True),
+            Column("bot", "bot_trades.bot", lambda d: Cell(name(d)), lambda d: name(d).casefold(), "Trend"),
             Column("trades", "bot_trades.trades", lambda d: Cell(str(d.trades)), lambda d: d.trades, "1,000",
                    figures=True),
             Column("won", "bot_trades.win_rate",

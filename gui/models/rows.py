@@ -2,7 +2,7 @@
 
 A row is an immutable value with a lasting name. New rows are compared with the old ones, so that only what
 really changed is announced: no resets, and the selection stays where it was. Sorting and filtering happen
-here, on the values themselves (never on their text).
+here, on the values themselves (never on their text). A row's cells are made when somebody looks at them.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class RowModel(QAbstractTableModel):
         self._key = key
         self._all: list[Any] = []
         self._shown: list[Any] = []
-        self._cells: list[tuple[Cell, ...]] = []
+        self._cells: list[tuple[Cell, ...] | None] = []
         self._filter: Callable[[Any], bool] | None = None
         self._sort_column = -1
         self._descending = False
@@ -90,7 +90,7 @@ class RowModel(QAbstractTableModel):
             return None
         if role == ROW_ROLE:
             return self._shown[index.row()]
-        cell = self._cells[index.row()][index.column()]
+        cell = self.cell(index.row(), index.column())
         if role == Qt.DisplayRole:
             return f"{cell.text}  {cell.second}" if cell.second else cell.text
         if role == Qt.ToolTipRole:
@@ -123,7 +123,10 @@ class RowModel(QAbstractTableModel):
 
     def cell(self, row: int, column: int) -> Cell:
         """The ready cell, for the delegate."""
-        return self._cells[row][column]
+        cells = self._cells[row]
+        if cells is None:
+            cells = self._cells[row] = self._make_cells(self._shown[row])
+        return cells[column]
 
     def row(self, row: int) -> Any:
         """The value shown in line `row`."""
@@ -181,10 +184,12 @@ class RowModel(QAbstractTableModel):
         """Make the cells anew that tell an age."""
         timed = [n for n, column in enumerate(self.columns) if column.timed]
         for line, row in enumerate(self._shown):
-            cells = list(self._cells[line])
-            for n in timed:
-                cells[n] = self.columns[n].cell(row)
-            self._replace_cells(line, tuple(cells))
+            made = self._cells[line]
+            if made is not None:
+                cells = list(made)
+                for n in timed:
+                    cells[n] = self.columns[n].cell(row)
+                self._replace_cells(line, tuple(cells))
 
     # How the shown rows follow
 
@@ -237,7 +242,7 @@ class RowModel(QAbstractTableModel):
         """Insert `rows` before line `at` of what is shown."""
         self.beginInsertRows(NO_INDEX, at, at + len(rows) - 1)
         self._shown[at:at] = rows
-        self._cells[at:at] = [self._make_cells(row) for row in rows]
+        self._cells[at:at] = [None] * len(rows)
         self.endInsertRows()
 
     def _permute(self, names: list[Hashable]) -> None:
@@ -257,7 +262,7 @@ class RowModel(QAbstractTableModel):
     def _reset(self, wanted: list[Any]) -> None:
         self.beginResetModel()
         self._shown = wanted
-        self._cells = [self._make_cells(row) for row in wanted]
+        self._cells = [None] * len(wanted)
         self.endResetModel()
 
     def _make_cells(self, row: Any) -> tuple[Cell, ...]:
@@ -266,13 +271,17 @@ class RowModel(QAbstractTableModel):
     def _update_cells(self, wanted: list[Any], *, force: bool = False) -> None:
         shown = self._shown
         for line, row in enumerate(wanted):
-            if force or shown[line] != row:
+            changed = shown[line] != row
+            if force or changed:
                 shown[line] = row
-                self._replace_cells(line, self._make_cells(row))
+                if self._cells[line] is not None:
+                    self._replace_cells(line, self._make_cells(row))
+                elif changed:
+                    self.dataChanged.emit(self.index(line, 0), self.index(line, len(self.columns) - 1))
 
     def _replace_cells(self, line: int, cells: tuple[Cell, ...]) -> None:
         old = self._cells[line]
-        if old == cells:
+        if old is None or old == cells:
             return
         self._cells[line] = cells
         for column, cell in enumerate(cells):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
-from PyQt5.QtCore import QEvent, Qt, pyqtSignal
+from PyQt5.QtCore import QEvent, Qt, QTimer, pyqtSignal
 from PyQt5.QtGui import QShowEvent
 from PyQt5.QtWidgets import QComboBox, QLineEdit, QSplitter, QVBoxLayout, QWidget
 
@@ -25,9 +25,11 @@ from gui.widgets.table_tools import TableView
 
 DAY = 86_400.0
 PERIODS = ("all", "today", "week", "month")
-_PERIOD_DAYS = {"today": 1.0, "week": 7.0, "month": 30.0}
+_PERIOD_DAYS = {"week": 7.0, "month": 30.0}
 OUTCOMES = (0, 1, -1)
 SEARCH_WIDTH = 130
+TOGETHER_MS = 150
+"""New trades are counted in together, at most so often."""
 MOST = 20_000
 """Trades kept at the most; older ones stay in the database."""
 
@@ -50,6 +52,10 @@ class BotTradesPanel(QWidget):
         self.days_table = TableView(self.days, "bot_days")
         self.curve = EquityCurve(self)
         self.totals = TotalsBar(self)
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(TOGETHER_MS)
+        self._later.timeout.connect(self._take_in)
         self._make_filters()
         self._lay_out()
         self.retranslate()
@@ -80,8 +86,8 @@ class BotTradesPanel(QWidget):
         split = QSplitter(Qt.Horizontal, self)
         split.addWidget(self.table)
         split.addWidget(side)
-        split.setStretchFactor(0, 3)
-        split.setStretchFactor(1, 2)
+        split.setStretchFactor(0, 5)
+        split.setStretchFactor(1, 3)
         split.setChildrenCollapsible(True)
         self._stack = TableOrEmpty(split, self.empty, self)
         column = QVBoxLayout(self)
@@ -114,8 +120,8 @@ class BotTradesPanel(QWidget):
             self._ids.add(trade.trade_id)
             self._trades.insert(0, trade)
             del self._trades[MOST:]
-            self._fill_bots()
-            self._refresh()
+            if not self._later.isActive():
+                self._later.start()
 
     # What the user wants
 
@@ -127,10 +133,12 @@ class BotTradesPanel(QWidget):
 
     def wanted(self) -> TradeFilter:
         """What the filters ask for."""
-        days = _PERIOD_DAYS.get(PERIODS[max(0, self.period.currentIndex())])
+        period = PERIODS[max(0, self.period.currentIndex())]
+        days = _PERIOD_DAYS.get(period)
         return TradeFilter(
             bot_id=self.bot.currentData() or "", text=self.search.text().strip(),
             since=0.0 if days is None else self._now() - days * DAY,
+            today_at=self._now() if period == "today" else 0.0,
             outcome=OUTCOMES[max(0, self.outcome.currentIndex())],
         )  # fmt: skip
 
@@ -149,6 +157,10 @@ class BotTradesPanel(QWidget):
             tell(self, tr("positions.export_done", count=self.model.rowCount(), name=path.name))
 
     # Inside
+
+    def _take_in(self) -> None:
+        self._fill_bots()
+        self._refresh()
 
     def _refresh(self) -> None:
         if not self.isVisible():

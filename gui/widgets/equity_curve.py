@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import groupby
 
 from PyQt5.QtCore import QEvent, QPointF, QRectF
 from PyQt5.QtGui import QFontMetricsF, QPainter, QPaintEvent, QPen, QPolygonF
@@ -85,17 +86,22 @@ class EquityCurve(QWidget):
         painter.drawText(QPointF(box.right() - metrics.horizontalAdvance(last), y), last)
 
     def _steps(self, box: QRectF) -> QPolygonF:
-        """The line: between two trades the equity stands still, so it is made of steps, not of slopes."""
-        times, values = zip(*self._curve, strict=True)
+        """The line: between two trades the equity stands still, so it is made of steps, not of slopes.
+
+        Of the trades that fall on one column of pixels only the first, the extremes and the last count.
+        """
+        times = [stamp for stamp, _ in self._curve]
+        values = [value for _, value in self._curve]
         span, low = (times[-1] - times[0]) or 1.0, min(values)
-        height = (max(values) - low) or 1.0
+        across, up = box.width() / span, box.height() / ((max(values) - low) or 1.0)
         points = QPolygonF()
         before = values[0]
-        for stamp, value in self._curve:
-            x = box.left() + (stamp - times[0]) / span * box.width()
-            points.append(QPointF(x, box.bottom() - (before - low) / height * box.height()))
-            points.append(QPointF(x, box.bottom() - (value - low) / height * box.height()))
-            before = value
+        for x, column in groupby(self._curve, key=lambda point: round((point[0] - times[0]) * across)):
+            inside = [value for _, value in column]
+            for value in dict.fromkeys((before, inside[0], min(inside), max(inside), inside[-1])):
+                points.append(QPointF(box.left() + x, box.bottom() - (value - low) * up))
+            before = inside[-1]
+            points.append(QPointF(box.left() + x, box.bottom() - (before - low) * up))
         return points
 
     def changeEvent(self, event: QEvent) -> None:

@@ -242,7 +242,8 @@ def test_silence_ends_a_connection_and_heartbeats_keep_it(station):
     station.push.beats = False
     began = station.clock.monotonic()
     station.until(lambda: len(station.push.connected_at) == 2)
-    assert 30.0 + 5.0 <= station.clock.monotonic() - began < 45.0
+    steps = 3.0  # the last heartbeat came a step or so before; more on a busy machine
+    assert 30.0 + 5.0 - steps <= station.clock.monotonic() - began < 45.0
 
 
 def test_a_connection_without_any_price_is_failing_but_kept():

@@ -21,6 +21,7 @@ from core.commands import BarsLoaded, BarUpdated, PositionsChanged, UnwatchBars,
 from core.i18n import set_language
 from core.model import Bar, ClosedTrade, Freshness, Instrument, Position, Side, Signal, Tick
 from gui import theme
+from gui.chart.chart_header import ChartHeader
 from gui.chart.chart_panel import ChartPanel
 from gui.chart.groups import group_size, take
 from gui.chart.host import ChartHost
@@ -551,3 +552,22 @@ def test_pyqtgraph_is_not_loaded_with_the_window():
         subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent.parent, check=False).returncode
         == 0
     )
+
+
+@pytest.mark.parametrize("width", [1000, 743, 560])
+def test_what_a_price_is_worth_is_never_cut_in_the_middle(qtbot, width) -> None:
+    header = ChartHeader()
+    qtbot.addWidget(header)
+    header.resize(width, 40)
+    header.set_symbol("BIST:ASELS")
+    header.set_price("1,207.90 ₺", "↑ +1.41%", "up", "No new price for 14 min", "stale")
+    header.show()
+    qtbot.waitExposed(header)
+    assert ("No new price for 14 min" in header._state.text()) is (width > 560)  # else the dot alone
+    assert "No new price for 14 min" in header.texts()[2]
+    assert header.switches["rsi"].isVisible() is (width == 1000)
+    assert header.more.isVisible() is (width != 1000)
+    with qtbot.waitSignal(header.switched) as heard:
+        header._actions["rsi"].trigger()
+    assert heard.args == ["rsi", False]
+    assert not header.switches["rsi"].isChecked()

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from PyQt5.QtCore import QEvent, Qt, pyqtSignal
 from PyQt5.QtGui import QResizeEvent
-from PyQt5.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
+from PyQt5.QtWidgets import (
+    QAction,
+    QButtonGroup,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QSizePolicy,
+    QToolButton,
+    QWidget,
+)
 
 from core.i18n import tr
 from core.model import Instrument
@@ -15,6 +24,7 @@ from gui.widgets.panel_tools import ICON
 FRAMES = {60: "1m", 300: "5m", 900: "15m", 3600: "1h", 86_400: "1d"}
 """The time frames in seconds, with their names in the catalogue."""
 SWITCHES = ("ema", "rsi", "volume")
+SPACING = 4
 
 
 class StateLabel(QLabel):
@@ -45,15 +55,21 @@ class StateLabel(QLabel):
         super().resizeEvent(event)
         self._fit()
 
+    def wanted_width(self) -> int:
+        """How many pixels it takes to show the words."""
+        return self.fontMetrics().horizontalAdvance(f"● {self._words}") + 2 if self._words else 0
+
     def _fit(self) -> None:
-        room = self.width() - 2
-        text = self.whole if self.fontMetrics().horizontalAdvance(f"● {self._words}") <= room else self._dot
+        text = self.whole if self.wanted_width() <= self.width() else self._dot
         if self.text() != text:
             self.setText(text)
 
 
 class ChartHeader(QWidget):
-    """Emits what the user asks for; shows what it is told."""
+    """Emits what the user asks for; shows what it is told.
+
+    The word on what the price is worth comes first: where it would be cut, the switches go into a menu.
+    """
 
     frame_chosen = pyqtSignal(int)
     switched = pyqtSignal(str, bool)
@@ -75,7 +91,7 @@ class ChartHeader(QWidget):
     def _lay_out(self) -> None:
         row = QHBoxLayout(self)
         row.setContentsMargins(10, 4, 6, 4)
-        row.setSpacing(4)
+        row.setSpacing(SPACING)
         row.addWidget(self._symbol)
         row.addSpacing(6)
         row.addWidget(self._price)
@@ -92,6 +108,7 @@ class ChartHeader(QWidget):
             button.setChecked(True)
             button.toggled.connect(lambda on, name=name: self.switched.emit(name, on))
             row.addWidget(button)
+        row.addWidget(self._make_menu())
         row.addWidget(_line(self))
         self.export_button = self._button("save")
         self.export_button.clicked.connect(self.export_clicked)
@@ -99,6 +116,22 @@ class ChartHeader(QWidget):
         self.close_button.clicked.connect(self.close_clicked)
         row.addWidget(self.export_button)
         row.addWidget(self.close_button)
+
+    def _make_menu(self) -> QToolButton:
+        """The switches once more, for a chart that is too narrow for them."""
+        self.more = self._button("list")
+        self.more.setPopupMode(QToolButton.InstantPopup)
+        menu = QMenu(self.more)
+        self._actions: dict[str, QAction] = {}
+        for name, button in self.switches.items():
+            action = self._actions[name] = menu.addAction("")
+            action.setCheckable(True)
+            action.setChecked(True)
+            action.toggled.connect(button.setChecked)
+            button.toggled.connect(action.setChecked)
+        self.more.setMenu(menu)
+        self.more.hide()
+        return self.more
 
     def _button(self, picture: str = "", *, checkable: bool = False) -> QToolButton:
         button = QToolButton(self)
@@ -130,6 +163,36 @@ class ChartHeader(QWidget):
         if self._price.text() != html:
             self._price.setText(html)
         self._state.say(getattr(colors, state_role), state)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Let the switches make room for the state's words."""
+        wanted = self._state.wanted_width()
+        switches = sum(button.sizeHint().width() + SPACING for button in self.switches.values())
+        narrow = self._width_of_others() + switches + wanted > self.width()
+        if self.more.isHidden() is narrow:
+            self.more.setVisible(narrow)
+            for button in self.switches.values():
+                button.setVisible(not narrow)
+
+    def _width_of_others(self) -> int:
+        """What all but the state and the switches take."""
+        row = self.layout()
+        margins = row.contentsMargins()
+        taken = margins.left() + margins.right() - SPACING
+        changing = {self._state, self.more, *self.switches.values()}
+        for number in range(row.count()):
+            item = row.itemAt(number)
+            if item.widget() in changing:
+                taken += SPACING if item.widget() is self._state else 0
+            else:
+                taken += item.sizeHint().width() + SPACING
+        return taken
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """See Qt."""
+        super().resizeEvent(event)
+        self._fit()
 
     def texts(self) -> tuple[str, str, str]:
         """Symbol, price with change, and state, as rich text."""
@@ -146,9 +209,14 @@ class ChartHeader(QWidget):
             button.setText(tr(f"chart.switch_{name}"))
             button.setToolTip(tr(f"chart.switch_{name}_tip"))
             button.setAccessibleName(tr(f"chart.switch_{name}_tip"))
-        for button, key in ((self.export_button, "chart.export"), (self.close_button, "chart.close")):
+            self._actions[name].setText(tr(f"chart.switch_{name}_tip"))
+        for button, key in (
+            (self.export_button, "chart.export"), (self.close_button, "chart.close"),
+            (self.more, "chart.more"),
+        ):  # fmt: skip
             button.setToolTip(tr(key))
             button.setAccessibleName(tr(key))
+        self._fit()
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow the language."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PyQt5.QtCore import QPoint, Qt
 from PyQt5.QtTest import QTest
-from PyQt5.QtWidgets import QApplication, QLineEdit, QMainWindow, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import QApplication, QDockWidget, QLineEdit, QMainWindow, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
 from core.errors import DeliveryError
@@ -54,6 +54,21 @@ def test_toasts_stack_in_the_corner_above_the_status_bar(stack: ToastStack, wind
     assert_in_place()
     window.resize(1200, 800)
     assert_in_place()
+
+
+def test_toasts_leave_a_zone_with_buttons_free(stack: ToastStack, window: QMainWindow) -> None:
+    dock = QDockWidget(window)
+    dock.setProperty("keepFree", True)
+    window.addDockWidget(Qt.RightDockWidgetArea, dock)
+    window.resizeDocks([dock], [250], Qt.Horizontal)
+    stack.show_message(signal("A"))
+    (toast,) = stack.toasts
+    assert not toast.geometry().intersects(dock.geometry())
+    dock.setFloating(True)
+    stack.show_message(signal("B"))
+    assert stack.toasts[-1].geometry().right() > window.width() - 40
+    dock.setFloating(False)
+    dock.close()
 
 
 def test_a_click_closes_a_toast(qtbot: QtBot, stack: ToastStack) -> None:

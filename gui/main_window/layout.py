@@ -29,6 +29,8 @@ CHART_SHARES = (0.5, 0.3)
 MONEY_TABS = ("trades", "bot_trades")
 """The docks that stand behind the positions, as tabs."""
 LAYOUT_FILE = "window.ini"
+COMMANDING = ("bots",)
+"""Docks with buttons that must be within reach at any moment: no toast may cover them."""
 
 
 class _NoTitleBar(QWidget):
@@ -82,6 +84,7 @@ class Docks:
         dock = Dock(words_of(tr(f"window.{name}")), self._window)
         dock.setObjectName(f"dock_{name}")
         dock.setWidget(widget)
+        dock.setProperty("keepFree", name in COMMANDING)
         dock.topLevelChanged.connect(lambda _floating: self._set_title_bar(dock))
         self._docks[name] = dock
         self._set_title_bar(dock)

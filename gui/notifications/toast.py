@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from PyQt5.QtCore import QEasingCurve, QEvent, QObject, QPropertyAnimation, QSize, Qt, QTimer, pyqtSignal
 from PyQt5.QtGui import QKeyEvent, QMouseEvent
-from PyQt5.QtWidgets import QFrame, QGraphicsOpacityEffect, QLabel, QStatusBar, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import (
+    QDockWidget,
+    QFrame,
+    QGraphicsOpacityEffect,
+    QLabel,
+    QStatusBar,
+    QVBoxLayout,
+    QWidget,
+)
 
 from core.i18n import tr
 from core.notifications.message import Kind, Message
@@ -144,7 +152,10 @@ class Toast(QFrame):
 
 
 class ToastStack(QObject):
-    """The toasts of one window, newest at the bottom right, at most three. Esc closes the newest."""
+    """The toasts of one window, newest at the bottom right, at most three. Esc closes the newest.
+
+    A dock of the window with the property `keepFree` is not covered.
+    """
 
     def __init__(self, host: QWidget) -> None:
         super().__init__(host)
@@ -214,8 +225,15 @@ class ToastStack(QObject):
             bottom -= _GAP
 
     def _room(self) -> QSize:
-        """The window without its status bar, where the day's figures stand."""
+        """The window without its status bar, where the day's figures stand, and without a zone at the right
+        edge that must be kept free."""
         size = self._host.size()
+        for dock in self._host.findChildren(QDockWidget, options=Qt.FindDirectChildrenOnly):
+            at_edge = (
+                dock.isVisible() and not dock.isFloating() and dock.geometry().right() >= size.width() - 2
+            )
+            if dock.property("keepFree") and at_edge and dock.x() >= WIDTH + 2 * _MARGIN:
+                size.setWidth(dock.x())
         bar = self._host.findChild(QStatusBar, options=Qt.FindDirectChildrenOnly)
         if bar is not None and bar.isVisible():
             size.setHeight(size.height() - bar.height())

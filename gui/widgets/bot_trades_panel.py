@@ -189,7 +189,10 @@ class BotTradesPanel(QWidget):
         found = {currency: summarise(trades, self._start_cash(trades)) for currency, trades in groups.items()}
         self.totals.set_lines([_figures(currency, each) for currency, each in sorted(found.items())])
         main = max(found, key=lambda currency: found[currency].trades, default="")
-        self.curve.set_curve(found[main].curve if main else (), main)
+        if main:
+            self.curve.set_curve(found[main].curve, main, groups[main][0].key.partition(":")[0])
+        else:
+            self.curve.set_curve((), "")
 
     def _start_cash(self, trades: Sequence[BotTrade]) -> Decimal:
         """With how much the bots of `trades` began; those that are gone are taken for nothing."""

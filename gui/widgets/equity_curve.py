@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from itertools import groupby
 
 from PyQt5.QtCore import QEvent, QPointF, QRectF
@@ -12,7 +11,7 @@ from PyQt5.QtWidgets import QWidget
 
 from core.i18n import format_number, tr
 from gui import theme
-from gui.models.cells import date_text
+from gui.models.cells import date_text, local_time
 
 HEIGHT = 110
 PAD = 8
@@ -26,6 +25,7 @@ class EquityCurve(QWidget):
         super().__init__(parent)
         self._curve: Curve = ()
         self._currency = ""
+        self._exchange = "BIST"
         self.setMinimumHeight(HEIGHT)
         theme.theme_signals().changed.connect(self.update)
         self.retranslate()
@@ -35,9 +35,9 @@ class EquityCurve(QWidget):
         """What is shown."""
         return self._curve
 
-    def set_curve(self, curve: Curve, currency: str) -> None:
-        """Show another course, in `currency`."""
-        self._curve, self._currency = curve, currency
+    def set_curve(self, curve: Curve, currency: str, exchange: str = "BIST") -> None:
+        """Show another course, in `currency`; its days are those of `exchange`."""
+        self._curve, self._currency, self._exchange = curve, currency, exchange
         self.retranslate()
 
     def retranslate(self) -> None:
@@ -78,8 +78,7 @@ class EquityCurve(QWidget):
 
     def _paint_dates(self, painter: QPainter, box: QRectF, metrics: QFontMetricsF) -> None:
         first, last = (
-            date_text(datetime.fromtimestamp(stamp).astimezone())
-            for stamp in (self._curve[0][0], self._curve[-1][0])
+            date_text(local_time(stamp, self._exchange)) for stamp in (self._curve[0][0], self._curve[-1][0])
         )
         y = box.bottom() + metrics.height() + 1
         painter.drawText(QPointF(box.left(), y), first)

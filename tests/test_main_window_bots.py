@@ -187,6 +187,14 @@ def test_ctrl_b_asks_for_a_new_bot(qtbot: Any, market: StubMarket) -> None:
     dialog_of(BotDialog).reject()
 
 
+def test_ctrl_5_goes_to_the_bots(qtbot: Any, market: StubMarket) -> None:
+    window = stub_window(qtbot, market, with_bots(bot()))
+    wait(qtbot, lambda: status(window) is BotStatus.RUNNING)
+    window.activateWindow()
+    qtbot.keyClick(window, Qt.Key_5, Qt.ControlModifier)
+    assert window.desk.bots.isAncestorOf(QApplication.focusWidget())
+
+
 def test_a_stopped_engine_greys_the_bots_at_once(qtbot: Any, market: StubMarket) -> None:
     window = stub_window(qtbot, market, with_bots(bot()))
     wait(qtbot, lambda: status(window) is BotStatus.RUNNING)

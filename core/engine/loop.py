@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from core.bots.desk import BotDesk
 from core.bots.elsewhere import AnswerLater, BotsMoved
 from core.clock import Clock
 from core.commands import (
@@ -276,6 +275,8 @@ class EngineLoop:
         """Bots that run in workers have made steps."""
 
         bots = self.engine.bots
+        from core.bots.desk import BotDesk  # here, for it takes time before the first paint
+
         if not isinstance(bots, BotDesk):
             before = bots.keys()
             bots.on_moved(moved)

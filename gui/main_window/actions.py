@@ -14,8 +14,8 @@ from core.i18n import tr
 if TYPE_CHECKING:
     from gui.main_window.main_window import MainWindow
 
-ZONES = ("live_prices", "positions", "signals", "notifications")
-PANELS = ("bots", "symbols", "trades", "bot_trades", "feed", "log")
+ZONES = ("live_prices", "positions", "signals", "notifications", "bots")
+PANELS = ("symbols", "trades", "bot_trades", "feed", "log")
 
 
 class Actions(QObject):

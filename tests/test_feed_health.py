@@ -7,9 +7,9 @@ from itertools import pairwise
 import pytest
 
 from core.clock import FakeClock
+from core.engine.feed_diary import DAY, FeedDay
 from core.i18n import set_language
 from core.model import FeedStatus, SourceStatus
-from gui.models.feed_model import DAY, MOST_CHANGES
 from gui.widgets.feed_health_panel import FeedHealthPanel
 
 
@@ -52,20 +52,28 @@ def test_each_source_tells_how_it_fares(panel, clock):
 
 
 def test_the_day_is_told_in_pieces(panel, clock):
-    panel.set_status(status(clock, push(clock, "connecting")))
-    clock.advance(DAY / 4)
-    panel.set_status(status(clock, push(clock)))
-    panel.set_status(status(clock, push(clock)))
-    clock.advance(DAY / 4)
+    began = clock.time()
+    clock.advance(DAY / 2)
+    day = FeedDay({"tradingview": ((began, "connecting"), (began + DAY / 4, "ok"))})
+    panel.set_day(day)
     assert [(round(a, 2), round(b, 2), state) for a, b, state in panel.strip.pieces("tradingview")] == [
         (0.5, 0.75, "connecting"), (0.75, 1.0, "ok"),
     ]  # fmt: skip
-    panel.set_status(FeedStatus(state="stopped"))
-    assert panel.strip.pieces("tradingview")[-1][2] == "stopped" and panel.model.rowCount() == 0
     panel.grab()
-    clock.advance(2 * DAY)
+    clock.advance(DAY / 2)
+    panel.set_day(FeedDay({"tradingview": (*day.changes["tradingview"], (clock.time() - 60, "failing"))}))
+    assert [state for *_, state in panel.strip.pieces("tradingview")] == ["connecting", "ok", "failing"]
+    assert panel.strip.pieces("other") == []
+
+
+def test_nothing_goes_on_after_the_feed_has_ended(panel, clock):
     panel.set_status(status(clock, push(clock)))
-    assert [state for _, _, state in panel.strip.pieces("tradingview")] == ["stopped", "ok"]
+    panel.set_day(FeedDay({"tradingview": ((clock.time(), "ok"),)}))
+    clock.advance(DAY / 4)
+    panel.set_status(FeedStatus(state="stopped"))
+    clock.advance(DAY / 4)
+    assert panel.strip.pieces("tradingview") == [(0.5, 0.75, "ok"), (0.75, 1.0, "stopped")]
+    assert panel.model.rowCount() == 0
 
 
 def test_the_strip_marks_round_hours(panel, clock):
@@ -73,12 +81,6 @@ def test_the_strip_marks_round_hours(panel, clock):
     assert [round(b[0] - a[0], 3) for a, b in pairwise(marks)] == [0.125] * (len(marks) - 1)
     assert len(marks) in (7, 8) and all(text.endswith(":00") for _, text in marks)
     assert all(0.0 <= share < 1.0 for share, _ in marks)
-
-
-def test_a_storm_is_not_remembered_without_bound(panel, clock):
-    for step in range(MOST_CHANGES + 50):
-        panel.set_status(status(clock, push(clock, "ok" if step % 2 else "failing")))
-    assert len(panel.model.changes["tradingview"]) == MOST_CHANGES
 
 
 def test_it_follows_the_language(panel, clock, qtbot):

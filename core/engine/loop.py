@@ -30,11 +30,12 @@ from core.config import Config
 from core.engine.bugs import BugTeller
 from core.engine.cluster import ClusterTie
 from core.engine.engine import Engine
+from core.engine.feed_diary import FeedDiary
 from core.engine.inbox import Inbox
 from core.engine.ledger import Ledger
 from core.engine.recording import Recording
 from core.engine.unguarded import Unguarded
-from core.engine.worlds import StoreFactory, feed_settings, replays
+from core.engine.worlds import StoreFactory, feed_settings, replays, world_of
 from core.errors import SwingHunterError, UserError, WorldError
 from core.events import EventBus
 from core.feed.budget import PROCESS_BUDGETS, BudgetRegistry
@@ -93,6 +94,7 @@ class EngineLoop:
         self._replay = ReplayFeed(self.inbox, self._engine_clock, recordings, open_store)
         self._ledger: Ledger | None = None
         self._unguarded = Unguarded(self._clock)
+        self._diary = FeedDiary(self._clock, self.bus)
         self._bugs = BugTeller(self.bus)
         self.alive_at = float("-inf")
         """When the loop last did something (`clock.monotonic`): at least every second while it lives. Any
@@ -153,6 +155,7 @@ class EngineLoop:
         self._engine.bots.ask_for_history()
         self._feed = self._replay if replays(self._config) else self._live
         self._follow_recording()
+        self._diary.open(self.engine.store)
         self._publish_all()
 
     def _publish_all(self) -> None:
@@ -187,6 +190,7 @@ class EngineLoop:
                 self._take(quote)
         self._guarded(lambda _: engine.end_batch(), None)
         feed.tick()
+        self._diary.look(engine.store)
         self._unguarded.look(engine, running=feed.running)
         self.alive_at = self._clock.monotonic()
 
@@ -205,6 +209,7 @@ class EngineLoop:
             if self._live is not None:
                 self._live.close()
             self._drain()
+            self._diary.close(self._engine.store)
         finally:
             engine, self._engine = self._engine, None
             try:
@@ -233,6 +238,7 @@ class EngineLoop:
             self._command(message)
         elif isinstance(message, FeedStatus):
             self._recording.message(message)
+            self._diary.note(message)
             self.bus.publish(message)
             if message.state == "stopped":
                 self.engine.expire_prices()
@@ -297,6 +303,7 @@ class EngineLoop:
             self._ledger.execute(command)
             if isinstance(command, RequestSnapshot):
                 self.engine.bots.publish_all()
+                self._diary.publish()
             self._feed.watch(self.engine.priced())
             self._prefer()
         elif self.engine.bots.handles(command):
@@ -347,6 +354,8 @@ class EngineLoop:
         if replays(old) and not replays(config):
             self._engine_clock.release()  # what is read now belongs to the present
         self._cluster.follow(config)
+        if world_of(old) != world_of(config):
+            self._diary.write(world)
         engine.apply(config)
         self._config = config
         if config.bots != old.bots:
@@ -361,6 +370,7 @@ class EngineLoop:
         if another_world:
             self.inbox.drop_quotes()
             feed.forget_closes()
+            self._diary.open(engine.store)
             self._publish_all()
         self._feed = self._replay if replays(config) else self._live
         self._follow_recording()

@@ -26,6 +26,7 @@ from core.commands import (
     WatchBars,
 )
 from core.config import Config
+from core.engine.feed_diary import FeedDay
 from core.engine.worlds import replays, trades_simulation
 from core.feed.messages import InstrumentUnknown
 from core.market_calendar import MarketCalendar
@@ -104,6 +105,7 @@ class Desk(QObject):
         link.frame.connect(self._on_frame)
         link.on(FeedStatus, self.ticker.set_feed_status)
         link.on(FeedStatus, self.feed.set_status)
+        link.on(FeedDay, self.feed.set_day)
         link.on(PortfolioSnapshot, self.positions.set_snapshot)
         link.on(TradesChanged, lambda event: self.trades.set_trades(event.trades))
         link.on(History, self._on_history)

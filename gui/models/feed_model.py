@@ -1,4 +1,4 @@
-"""The price sources as rows of `SourceStatus`, and what became of each through the day."""
+"""The price sources as rows of `SourceStatus`."""
 
 from __future__ import annotations
 
@@ -14,40 +14,25 @@ from gui.models.cells import NOTHING
 from gui.models.rows import Cell, Column, RowModel
 
 TINTS = {"ok": "up", "old": "warning", "failing": "down", "blocked": "warning", "connecting": "warning"}
-MOST_CHANGES = 2000
-"""Changes of state that are remembered per source."""
-DAY = 86_400.0
 
 
 class FeedModel(RowModel):
-    """One line per source. `changes` are its (Unix time, state), oldest first, of the last 24 hours."""
+    """One line per source, with the last error that it told of."""
 
     def __init__(self, parent: QObject | None = None, *, now: Callable[[], float] = time.time) -> None:
         self._now = now
-        self.changes: dict[str, list[tuple[float, str]]] = {}
         self._errors: dict[str, str] = {}
         super().__init__(self._make_columns(), lambda status: status.name, parent)
 
     def set_status(self, status: FeedStatus) -> None:
         """Show how the feed fares now."""
-        now = self._now()
         if status.state == "stopped":
-            for name in self.changes:
-                self._note(name, "stopped", now)
             self.set_rows(())
             return
         for source in status.sources:
-            self._note(source.name, source.state, now)
             if source.last_error:
                 self._errors[source.name] = source.last_error
         self.set_rows(status.sources)
-
-    def _note(self, name: str, state: str, now: float) -> None:
-        changes = self.changes.setdefault(name, [])
-        if not changes or changes[-1][1] != state:
-            changes.append((now, state))
-        while len(changes) > 1 and (changes[1][0] < now - DAY or len(changes) > MOST_CHANGES):
-            del changes[0]
 
     def _make_columns(self) -> list[Column]:
         def figure(name: str, cell: Callable[[SourceStatus], Cell], order: Callable[[SourceStatus], object],

@@ -10,10 +10,11 @@ from PyQt5.QtCore import QEvent, QRectF, QSize, Qt
 from PyQt5.QtGui import QColor, QPainter, QPaintEvent
 from PyQt5.QtWidgets import QVBoxLayout, QWidget
 
+from core.engine.feed_diary import DAY, STOPPED, FeedDay
 from core.i18n import tr
 from core.model import FeedStatus
 from gui import theme
-from gui.models.feed_model import DAY, TINTS, FeedModel
+from gui.models.feed_model import TINTS, FeedModel
 from gui.widgets.empty_state import EmptyState, TableOrEmpty
 from gui.widgets.table_tools import TableView
 
@@ -27,14 +28,28 @@ LAST_MARK = 0.97
 class DayStrip(QWidget):
     """What state each source was in, from 24 hours ago on the left to now on the right."""
 
-    def __init__(self, model: FeedModel, now: Callable[[], float], parent: QWidget | None = None) -> None:
+    def __init__(self, now: Callable[[], float], parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._model = model
         self._now = now
+        self.day = FeedDay()
+
+    def set_day(self, day: FeedDay) -> None:
+        """Show another day."""
+        more = len(day.changes) != len(self.day.changes)
+        self.day = day
+        if more:
+            self.updateGeometry()
+        self.update()
+
+    def stop(self) -> None:
+        """Nothing is heard of any source any more."""
+        end = (self._now(), STOPPED)
+        days = self.day.changes.items()
+        self.set_day(FeedDay({name: past if past[-1][1] == STOPPED else (*past, end) for name, past in days}))
 
     def sizeHint(self) -> QSize:
         """See Qt."""
-        return QSize(200, LINE_HEIGHT * (len(self._model.changes) + 1))
+        return QSize(200, LINE_HEIGHT * (len(self.day.changes) + 1))
 
     def minimumSizeHint(self) -> QSize:
         """See Qt."""
@@ -43,8 +58,8 @@ class DayStrip(QWidget):
     def pieces(self, name: str) -> list[tuple[float, float, str]]:
         """The source's states as (from, to, state), in shares of the day."""
         now = self._now()
-        changes = self._model.changes.get(name, [])
-        ends = [when for when, _ in changes[1:]] + [now]
+        changes = self.day.changes.get(name, ())
+        ends = [*(when for when, _ in changes[1:]), now][: len(changes)]
         shares = [
             (max(0.0, 1 - (now - began) / DAY), 1 - (now - ended) / DAY, state)
             for (began, state), ended in zip(changes, ends, strict=True)
@@ -64,7 +79,7 @@ class DayStrip(QWidget):
         """See Qt."""
         painter, colors = QPainter(self), theme.colors()
         width = max(1, self.width() - NAME_WIDTH)
-        for row, name in enumerate(self._model.changes):
+        for row, name in enumerate(self.day.changes):
             top = row * LINE_HEIGHT
             painter.setPen(QColor(colors.secondary))
             painter.drawText(QRectF(4, top, NAME_WIDTH - 8, LINE_HEIGHT), Qt.AlignVCenter, name)
@@ -78,7 +93,7 @@ class DayStrip(QWidget):
 
     def _paint_hours(self, painter: QPainter, width: int) -> None:
         painter.setPen(QColor(theme.colors().secondary))
-        top = LINE_HEIGHT * len(self._model.changes)
+        top = LINE_HEIGHT * len(self.day.changes)
         for share, text in self.hours(self._now()):
             left = NAME_WIDTH + width * share
             painter.fillRect(QRectF(left, 0, 1, top), QColor(theme.colors().line))
@@ -92,7 +107,7 @@ class FeedHealthPanel(QWidget):
         super().__init__(parent)
         self.model = FeedModel(self, now=now)
         self.table = TableView(self.model, "feed")
-        self.strip = DayStrip(self.model, now, self)
+        self.strip = DayStrip(now, self)
         empty = EmptyState("history", "health.empty_title", "health.empty_text")
         self._stack = TableOrEmpty(self.table, empty, self)
         column = QVBoxLayout(self)
@@ -106,12 +121,15 @@ class FeedHealthPanel(QWidget):
 
     def set_status(self, status: FeedStatus) -> None:
         """Show how the feed fares now."""
-        known = len(self.model.changes)
         self.model.set_status(status)
-        self._stack.show_table(status.state != "stopped")
-        if len(self.model.changes) != known:
-            self.strip.updateGeometry()
+        self._stack.show_table(status.state != STOPPED)
+        if status.state == STOPPED:
+            self.strip.stop()
         self.strip.update()
+
+    def set_day(self, day: FeedDay) -> None:
+        """Show what became of each source through the day."""
+        self.strip.set_day(day)
 
     def retranslate(self) -> None:
         """Speak the language in use."""

@@ -35,6 +35,7 @@ from core.commands import (
 )
 from core.config import Config
 from core.config_file import parse_config
+from core.engine.feed_diary import FeedDay
 from core.engine.loop import LONGEST_WAIT, EngineLoop
 from core.engine.worlds import StoreFactory
 from core.errors import SwingHunterError
@@ -74,7 +75,7 @@ LAST_WORD = 0.25
 FORWARDED = (
     Signal, PortfolioSnapshot, FeedStatus, Notice, PositionsChanged, TradesChanged, History, CommandResult,
     InstrumentsChanged, InstrumentUnknown, BarsLoaded, BarUpdated,
-    SourceConflict, BotsLoaded, BotTrade, BotFill, BotAlert, BotHistory, OutboxDue,
+    SourceConflict, BotsLoaded, BotTrade, BotFill, BotAlert, BotHistory, OutboxDue, FeedDay,
 )  # fmt: skip
 """Events that reach the window one by one through `core_event`."""
 

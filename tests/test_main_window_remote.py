@@ -10,6 +10,7 @@ import keyring
 import msgspec
 import pytest
 from PyQt5.QtCore import Qt
+from PyQt5.QtTest import QTest
 from PyQt5.QtWidgets import QApplication, QDialog, QMessageBox
 
 from core.commands import StartBot, StopBot
@@ -21,6 +22,7 @@ from gui.dialogs.bot_questions import DeleteBotDialog, StopAllDialog, StopBotDia
 from gui.dialogs.remote_server import RemoteServerDialog
 from gui.dialogs.remote_servers import RemoteServersDialog
 from gui.main_window.main_window import MainWindow
+from gui.widgets.bot_delegate import button_rect
 from tests.browser_helpers import holding
 from tests.server_helpers import RunningServer, bot_state
 from tests.window_helpers import StubMarket, crypto_config, stub_window, wait
@@ -52,8 +54,10 @@ def server() -> Iterator[RunningServer]:
         yield running
 
 
-def open_window(qtbot: Any, server: RunningServer, vault: dict[str, str], **more: Any) -> MainWindow:
-    vault["remote_token_home"] = server.tokens["local"]
+def open_window(
+    qtbot: Any, server: RunningServer, vault: dict[str, str], user: str = "local", **more: Any
+) -> MainWindow:
+    vault["remote_token_home"] = server.tokens[user]
     config = with_servers(RemoteServerConfig(name="Home", url=server.url))
     window = stub_window(qtbot, StubMarket(BTC=100.0), config, **more)
     wait(qtbot, lambda: window.desk.bots.card(HOME) is not None)
@@ -94,6 +98,37 @@ def test_the_panic_button_means_the_bots_of_servers_too(
     wait(qtbot, lambda: len(server.engine.commands) == 2)
     assert {command.bot_id for command in server.engine.commands} == {"asels", "thyao"}
     assert all(isinstance(command, StopBot) and command.flatten for command in server.engine.commands)
+
+
+@pytest.fixture
+def looked_at() -> Iterator[RunningServer]:
+    """A server whose token may only look."""
+    with RunningServer([holding("asels", owner="viewer")], {"viewer": "viewer"}) as running:
+        yield running
+
+
+def test_who_may_only_look_is_offered_nothing_else(
+    qtbot: Any, looked_at: RunningServer, vault: dict[str, str]
+) -> None:
+    window = open_window(qtbot, looked_at, vault, "viewer")
+    panel = window.desk.bots
+    card = panel.card(HOME)
+    assert card is not None
+    wait(qtbot, lambda: not panel.model().commands(card))
+    window.resize(1366, 768)
+    index = panel.model().index_of(HOME)
+    number = index.row()
+    panel.list.setCurrentIndex(index)
+    QTest.keyClick(panel.list, Qt.Key_Space)
+    place = panel.list.row_rect(number)
+    QTest.mouseClick(panel.list.viewport(), Qt.LeftButton, pos=button_rect(place).center())
+    panel.list.customContextMenuRequested.emit(place.center())
+    menu = QApplication.activePopupWidget()
+    assert [action.text() for action in menu.actions()] == ["Chart of ASELS"]
+    menu.close()
+    panel.stop_all_requested.emit()
+    assert dialog_of(StopAllDialog) is None and dialog_of(StopBotDialog) is None
+    assert looked_at.engine.commands == []
 
 
 def test_a_server_that_is_gone_turns_its_bots_and_is_told_in_words(qtbot: Any, vault: dict[str, str]) -> None:

@@ -132,15 +132,3 @@ def test_days_are_those_of_the_exchange(store: Store) -> None:
     assert [d.day for d in days] == ["2026-11-18", "2026-11-17", "2026-11-17"]
     assert (days[1].pnl, days[1].fees, days[2].pnl) == (D("-0.05"), D("0.02"), D("1E-18"))
     assert store.bot_days("b1", midnight) == days[:1]
-
-
-def test_a_removed_bot_leaves_its_trades(store: Store) -> None:
-    store.commit_bots([change(orders=(order(1),), fills=(bot_fill(1),), trades=(trade(1),))])
-    store.remove_bot("b1")
-    store.remove_bot("b1")
-    assert store.bots() == ()
-    assert store.bot_trades() == (trade(1),)
-    assert [one.status for one in store.bot_orders()] == ["cancelled"]
-    store.commit_bots([change()])
-    assert store.bots()[0].state.version == 1
-    assert store.bots()[0].orders == ()

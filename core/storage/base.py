@@ -147,13 +147,6 @@ class Store(Protocol):
         """
         ...
 
-    def remove_bot(self, bot_id: str) -> None:
-        """Forget a bot's state; its fills and trades stay, its open orders are cancelled.
-
-        Nothing happens if there is none.
-        """
-        ...
-
     def bot_orders(self, bot_id: str = "", limit: int = 5000) -> tuple[BotOrder, ...]:
         """Orders of one bot or of all, newest first."""
         ...

@@ -111,13 +111,6 @@ def _has(connection: sa.Connection, column: sa.Column[Any], wanted: Sequence[str
     return not wanted or connection.execute(query).scalar_one() == len(wanted)
 
 
-def remove(connection: sa.Connection, bot_id: str) -> None:
-    """See `Store.remove_bot`."""
-    connection.execute(_bots.delete().where(_bots.c.bot_id == bot_id))
-    waiting = (_orders.c.bot_id == bot_id, _orders.c.status == "open")
-    connection.execute(_orders.update().where(*waiting).values(status="cancelled"))
-
-
 def orders(connection: sa.Connection, bot_id: str, limit: int) -> tuple[BotOrder, ...]:
     """See `Store.bot_orders`."""
     query = _newest(_orders, BotOrder, "created_at", bot_id, -math.inf).limit(limit)

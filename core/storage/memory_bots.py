@@ -66,14 +66,6 @@ class MemoryBots(MemoryOutbox):
         self._series_of.update(series)
         self._accept(lines)
 
-    def remove_bot(self, bot_id: str) -> None:
-        """See `Store.remove_bot`."""
-        self._check()
-        self._bots.pop(bot_id, None)
-        self._series_of.pop(bot_id, None)
-        for order in self._open_orders.pop(bot_id, {}).values():
-            self._bot_orders[order.order_id] = replace(order, status="cancelled")
-
     def bot_orders(self, bot_id: str = "", limit: int = 5000) -> tuple[BotOrder, ...]:
         """See `Store.bot_orders`."""
         return self._newest(self._bot_orders, "created_at", bot_id, None, limit)

@@ -58,11 +58,6 @@ class BotTables:
             alerts = [alert for change in changes for alert in change.alerts]
             outbox_rows.accept(connection, (line for alert in alerts for line in self._lines_of(alert)))
 
-    def remove_bot(self, bot_id: str) -> None:
-        """See `Store.remove_bot`."""
-        with self._transaction() as connection:
-            bot_rows.remove(connection, bot_id)
-
     def bot_orders(self, bot_id: str = "", limit: int = 5000) -> tuple[BotOrder, ...]:
         """See `Store.bot_orders`."""
         with self._transaction(write=False) as connection:

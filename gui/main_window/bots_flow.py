@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
-from PyQt5.QtCore import QObject, Qt, pyqtSignal
+from PyQt5.QtCore import QObject, Qt
 from PyQt5.QtWidgets import QDialog
 
 from core.bots.model import BotState
@@ -19,6 +19,7 @@ from core.config import BotConfig, Config
 from core.engine.loop import LONGEST_WAIT
 from gui.main_window.engine_link import EngineLink
 from gui.main_window.remote_flow import RemoteFlow
+from gui.models.bot_card import BotCard
 from gui.widgets.bot_status_panel import SILENT_AFTER, BotStatusPanel
 from gui.workers.mailbox import Frame
 
@@ -31,9 +32,6 @@ assert LONGEST_WAIT < SILENT_AFTER, "an engine that rests must not look dead"
 
 class BotsFlow(QObject):
     """Carries out what the panel asks for. Belongs to the GUI thread."""
-
-    removed = pyqtSignal(str)
-    """A bot's id, after it was removed from the settings."""
 
     def __init__(
         self, panel: BotStatusPanel, link: EngineLink, settings: SettingsFlow, window: MainWindow
@@ -121,8 +119,7 @@ class BotsFlow(QObject):
     def _remove(self, key: str, *, sell: bool) -> None:
         if sell:
             self._link.post(StopBot(bot_id=key, flatten=True))
-        if self._apply([each for each in self._config.bots if each.id != key]):
-            self.removed.emit(key)
+        self._apply([each for each in self._config.bots if each.id != key])
 
     def _apply(self, bots: Sequence[BotConfig]) -> bool:
         return self._settings.apply(msgspec.structs.replace(self._config, bots=tuple(bots)))
@@ -180,7 +177,7 @@ class BotsFlow(QObject):
         """The panic button: it means every bot in the panel, wherever that runs."""
         from gui.dialogs.bot_questions import StopAllDialog
 
-        cards = self._panel.model().cards()
+        cards = self._commanded()
         if not cards:
             return
         elsewhere = [card.server for card in cards if card.server]
@@ -192,9 +189,14 @@ class BotsFlow(QObject):
 
     def _stop_all(self, *, sell: bool) -> None:
         self._link.post(StopAllBots(flatten=sell))
-        for card in self._panel.model().cards():
+        for card in self._commanded():
             if card.server:  # whatever it looked like when its server was last heard
                 self.remotes.command(card, "stop", flatten=sell)
+
+    def _commanded(self) -> list[BotCard]:
+        """Every bot but those that this user may only look at."""
+        model = self._panel.model()
+        return [card for card in model.cards() if model.commands(card)]
 
     def _state(self, key: str) -> BotState | None:
         card = self._panel.card(key)

@@ -87,6 +87,7 @@ class RemoteFlow(QObject):
         bots.alive.connect(self._panel.beat)
         bots.health_changed.connect(self._on_health)
         bots.command_done.connect(self._on_command_done)
+        bots.role_known.connect(self._panel.set_may_command)
         bots.token_kept.connect(self._on_token_kept)
         bots.start(token)
         if token:

@@ -69,6 +69,8 @@ class BotsModel(QAbstractListModel):
         self.filter_text = ""
         self.silent: dict[str, float] = {}
         """The servers ("" is this computer's engine) that are silent, since a monotonic time."""
+        self.looking: set[str] = set()
+        """The servers whose bots may only be looked at."""
         self._cards: dict[str, BotCard] = {}
         self._order: list[BotCard] = []
 
@@ -122,6 +124,10 @@ class BotsModel(QAbstractListModel):
         since = self.silent.get(card.server)
         return None if since is None else max(0.0, self.clock.monotonic() - since)
 
+    def commands(self, card: BotCard) -> bool:
+        """Whether the user may start and stop the bot."""
+        return card.server not in self.looking
+
     # What comes in
 
     def update(self, states: Iterable[BotState], server: str = "") -> bool:
@@ -162,6 +168,12 @@ class BotsModel(QAbstractListModel):
             changed = self.silent.get(server) != since
             self.silent[server] = since
         if changed:
+            self.touch_all()
+
+    def set_may_command(self, server: str, may: bool) -> None:
+        """Tell whether the user may start and stop the bots of `server`."""
+        if may is (server in self.looking):
+            self.looking ^= {server}
             self.touch_all()
 
     def touch_all(self) -> None:

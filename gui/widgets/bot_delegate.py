@@ -116,7 +116,8 @@ class BotDelegate(QStyledItemDelegate):
         painter.fillRect(rect.left(), rect.bottom(), rect.width(), 1, colors.line)
         self._paint_head(painter, rect, card, texts, silent)
         self._paint_body(painter, rect, texts, silent)
-        self._paint_button(painter, rect, card, pressing)
+        if self._model.commands(card):
+            self._paint_button(painter, rect, card, pressing)
 
     def _paint_head(
         self, painter: QPainter, rect: QRect, card: BotCard, texts: CardTexts, silent: bool

@@ -79,7 +79,7 @@ class BotList(RowList):
         """See Qt."""
         super().mouseMoveEvent(event)
         found = self.card_at(event.pos())
-        over = found is not None and self._on_button(found[1], event.pos())
+        over = found is not None and self._on_button(*found, event.pos())
         if over is not self._over_button:
             self._over_button = over
             self.viewport().update(self.row_rect(self._hovered))
@@ -120,13 +120,13 @@ class BotList(RowList):
         if found is None:
             return None
         card, number = found
-        part = "button" if self._on_button(number, where) else ""
+        part = "button" if self._on_button(card, number, where) else ""
         if not part and self._on_error(card, number, where):
             part = "error"
         return card.key, part, card.state.status in LIVELY
 
-    def _on_button(self, number: int, where: QPoint) -> bool:
-        return button_rect(self.row_rect(number)).contains(where)
+    def _on_button(self, card: BotCard, number: int, where: QPoint) -> bool:
+        return self._rows.commands(card) and button_rect(self.row_rect(number)).contains(where)
 
     def _on_error(self, card: BotCard, number: int, where: QPoint) -> bool:
         place = error_rect(self.row_rect(number), holds=card.state.position is not None)

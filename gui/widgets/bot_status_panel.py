@@ -159,7 +159,13 @@ class BotStatusPanel(QWidget):
         self._beats.pop(server, None)
         self.set_server_note(server, "")
         self._model.set_silent(server, None)
+        self._model.set_may_command(server, True)
         self.set_bots((), server)
+
+    def set_may_command(self, server: str, may: bool) -> None:
+        """Tell whether the user may start and stop the bots of `server`; they may until this is called."""
+        self._model.set_may_command(server, may)
+        self.list.refresh()
 
     def beat(self, server: str = "") -> None:
         """The engine (or the stream of `server`) gives a sign of life."""
@@ -213,7 +219,7 @@ class BotStatusPanel(QWidget):
 
     def _toggle(self, key: str) -> None:
         card = self._model.card(key)
-        if card is not None:
+        if card is not None and self._model.commands(card):
             self._wish(key, stop=card.state.status in LIVELY)
 
     def _wish(self, key: str, *, stop: bool) -> None:
@@ -231,12 +237,8 @@ class BotStatusPanel(QWidget):
         card = found[0]
         menu = QMenu(self)
         menu.setAttribute(Qt.WA_DeleteOnClose)
-        stops = card.state.status in LIVELY
-        toggle = menu.addAction(tr("bots_view.stop_button" if stops else "bots_view.start"))
-        toggle.triggered.connect(lambda: self._wish(card.key, stop=stops))
-        if card.state.positions and not stops:
-            sell = menu.addAction(tr("bots_view.sell"))
-            sell.triggered.connect(lambda: self.sell_requested.emit(card.key))
+        if self._model.commands(card):
+            self._add_commands(menu, card)
         chart = menu.addAction(tr("bots_view.show_chart", symbol=card.state.symbol))
         chart.triggered.connect(lambda: self.chart_requested.emit(card.state.key))
         if card.state.last_error:
@@ -249,6 +251,14 @@ class BotStatusPanel(QWidget):
                     lambda _checked=False, wish=wish: wish.emit(card.key)
                 )
         menu.popup(self.list.viewport().mapToGlobal(where))
+
+    def _add_commands(self, menu: QMenu, card: BotCard) -> None:
+        stops = card.state.status in LIVELY
+        toggle = menu.addAction(tr("bots_view.stop_button" if stops else "bots_view.start"))
+        toggle.triggered.connect(lambda: self._wish(card.key, stop=stops))
+        if card.state.positions and not stops:
+            sell = menu.addAction(tr("bots_view.sell"))
+            sell.triggered.connect(lambda: self.sell_requested.emit(card.key))
 
     def _set_view(self, **view: Any) -> None:
         self._model.set_view(**view)

@@ -54,6 +54,9 @@ class RemoteBots(QObject):
     command_done = pyqtSignal(str, str, str)
     """A bot's id, and why its command was not carried out, "" if it was."""
 
+    role_known = pyqtSignal(str, bool)
+    """Whether the token may command the bots; else it may only look."""
+
     _token_found = pyqtSignal(int, str)
 
     def __init__(
@@ -77,6 +80,7 @@ class RemoteBots(QObject):
         self._trouble = RemoteHealth(False, "connecting")
         self._opened_at = 0.0
         self._retry_at: float | None = None
+        self._asked_role = False
         self._run = 0
         """Counts the starts, so that a late answer of the keyring is known for what it is."""
         self._check = QTimer(self)
@@ -145,6 +149,7 @@ class RemoteBots(QObject):
             return
         redactor.learn(token)
         self._token = token
+        self._asked_role = False
         if not token:
             self._fail("no_token")
             return
@@ -202,6 +207,7 @@ class RemoteBots(QObject):
     def _tell(self, change: BotsSeen | BotSeen | BotGone | None) -> None:
         if isinstance(change, BotsSeen):
             self._failures = 0
+            self._ask_role()
             self.loaded.emit(self.name, change.bots)
         elif isinstance(change, BotSeen):
             self.changed.emit(self.name, change.bot)
@@ -281,6 +287,22 @@ class RemoteBots(QObject):
 
     # --- commands ---
 
+    def _ask_role(self) -> None:
+        """Ask, once per token, whether it may command."""
+        if not self._asked_role:
+            self._asked_role = True
+            call = self._transport.call(self._options("GET", "session", COMMAND_SILENCE_MS))
+            run = self._run
+            call.finished.connect(lambda answer: self._on_role(run, answer))
+
+    def _on_role(self, run: int, answer: Answer) -> None:
+        if run != self._run:
+            return
+        role = _field(answer, "role")
+        self._asked_role = bool(role)
+        if role:
+            self.role_known.emit(self.name, role != "viewer")
+
     def _on_command(self, bot_id: str, answer: Answer) -> None:
         self.command_done.emit(self.name, bot_id, self._outcome(answer))
 
@@ -298,9 +320,14 @@ class RemoteBots(QObject):
 
 def _detail(answer: Answer) -> str:
     """The server's own sentence."""
+    return _field(answer, "detail") or str(answer.status)
+
+
+def _field(answer: Answer, name: str) -> str:
+    """A text of a JSON answer, "" if it has none of that name."""
     try:
         data = msgspec.json.decode(answer.body)
     except msgspec.DecodeError:
         data = None
-    detail = data.get("detail") if isinstance(data, dict) else None
-    return detail if isinstance(detail, str) and detail else str(answer.status)
+    text = data.get(name) if isinstance(data, dict) else None
+    return text if isinstance(text, str) else ""

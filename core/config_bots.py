@@ -16,6 +16,13 @@ from core.exchanges import EXCHANGES
 from core.i18n import tr
 from core.instruments import parse_instrument
 
+LEAST = 1e-6
+"""No amount and no percentage of a bot is smaller, unless it is 0."""
+_AMOUNTS = (
+    "cash", "size", "quantity", "fee_pct", "fee_min", "slippage_pct", "stop_loss_pct", "take_profit_pct",
+    "trailing_stop_pct", "trailing_stop_atr", "max_daily_loss", "daily_target",
+)  # fmt: skip
+
 
 def bot_problems(exchange: str, bots: Any) -> Iterator[Problem]:
     """What is wrong between and inside the items of `bots`; what is wrong by its type is passed over.
@@ -32,6 +39,7 @@ def bot_problems(exchange: str, bots: Any) -> Iterator[Problem]:
             yield from _id_problems(f"{path}.id", values.get("id"), index, seen)
             yield from _symbol_problems(f"{path}.symbols", exchange, values.get("symbols"))
             yield from _size_problems(path, values)
+            yield from _tiny_problems(path, values)
             yield from _strategy_problems(path, values)
 
 
@@ -71,6 +79,15 @@ def _size_problems(path: str, values: Mapping[str, Any]) -> Iterator[Problem]:
     size, quantity = values.get("size", 1.0), values.get("quantity", 0.0)
     if size == 0 and quantity == 0:
         yield _problem(f"{path}.size", size, tr("config.accept_bot_size"))
+
+
+def _tiny_problems(path: str, values: Mapping[str, Any]) -> Iterator[Problem]:
+    """Amounts and percentages that are not 0, but so small that nobody can mean them: money is reckoned
+    exactly, and has no room for hundreds of decimals."""
+    for name in _AMOUNTS:
+        value = values.get(name)
+        if isinstance(value, float) and 0 < value < LEAST:
+            yield _problem(f"{path}.{name}", value, tr("config.accept_not_tiny", least=f"{LEAST:f}"))
 
 
 def _strategy_problems(path: str, values: Mapping[str, Any]) -> Iterator[Problem]:

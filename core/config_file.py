@@ -139,7 +139,7 @@ def _written(data: Mapping[str, Any], path: str, value: Any) -> Any:
 
 
 def _write(path: Path, data: Mapping[str, Any], config: Config) -> None:
-    private = any(secrets_in(data)) or "@" in config.storage.url
+    private = any(secrets_in(data)) or "@" in config.storage.url or "@" in config.server.redis_url
     write_atomically(path, (_json(data) + "\n").encode("utf-8"), private=private)
 
 

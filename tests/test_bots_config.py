@@ -10,6 +10,7 @@ import pytest
 
 from core.bots.folder import use_folder
 from core.config import BotConfig, Config
+from core.config_bots import LEAST
 from core.config_check import check_value, examine, rule_of
 from core.config_file import load_config, save_changes, save_config
 from core.errors import ConfigError
@@ -69,6 +70,12 @@ def test_us_and_crypto_symbols_may_stand_together():
 def test_something_must_be_bought():
     assert list(problems({**GOOD, "size": 0})) == ["bots[0].size"]
     assert problems({**GOOD, "size": 0, "quantity": 5}) == {}
+
+
+@pytest.mark.parametrize("name", ["stop_loss_pct", "trailing_stop_atr", "cash", "fee_min"])
+def test_what_is_too_small_to_be_meant_is_refused(name: str):
+    assert list(problems({**GOOD, name: 3e-260})) == [f"bots[0].{name}"]
+    assert problems({**GOOD, name: LEAST}) == {}
 
 
 def test_an_unknown_strategy_is_refused_with_the_nearest_one():

@@ -407,6 +407,21 @@ def test_what_is_saved_is_what_is_read(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="only on systems with permission bits")
+@pytest.mark.parametrize(
+    ("setting", "address"),
+    [
+        ("server.redis_url", "redis://:hunter2@10.0.0.5:6379/0"),
+        ("storage.url", "postgresql://swing:hunter2@10.0.0.6/swing"),
+    ],
+)
+def test_an_address_with_a_password_is_private(tmp_path: Path, setting: str, address: str) -> None:
+    path = write(tmp_path / "c.json", "{}")
+    path.chmod(0o644)
+    save_changes(path, {setting: address})
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="only on systems with permission bits")
 def test_permissions_are_kept_and_secrets_are_private(tmp_path: Path) -> None:
     path = write(tmp_path / "c.json", "{}")
     path.chmod(0o644)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PyQt5.QtCore import QDate, QEvent, Qt
 from PyQt5.QtWidgets import QApplication, QLabel, QLineEdit
 
-from core.config import BotConfig, Config, ServerConfig
+from core.config import BotConfig, Config, ServerConfig, StorageConfig
 from core.config_check import all_paths, get_value
 from core.config_file import parse_config
 from core.errors import ConfigError
@@ -170,6 +170,16 @@ def test_secrets_are_hidden_until_revealed(qtbot):
     assert field.actions()[0].toolTip() == "Hide"
     field.actions()[0].trigger()
     assert field.echoMode() == QLineEdit.Password
+
+
+def test_an_address_is_hidden_while_there_is_a_password_in_it(qtbot):
+    storage = StorageConfig(url="postgresql://swing:hunter2@10.0.0.6/swing")
+    dialog = make(qtbot, Config(storage=storage, server=ServerConfig(redis_url="redis://10.0.0.5:6379/0")))
+    field = editor(dialog, "storage.url")
+    assert field.echoMode() == QLineEdit.Password
+    field.actions()[0].trigger()
+    assert field.echoMode() == QLineEdit.Normal
+    assert editor(dialog, "server.redis_url").echoMode() == QLineEdit.Normal
 
 
 def test_a_secret_of_the_environment_is_noted(qtbot, monkeypatch):

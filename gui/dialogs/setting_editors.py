@@ -6,6 +6,7 @@ the value is admitted is judged by the file's own rules, not here.
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -33,6 +34,8 @@ from gui.icons import icon
 
 CLOSURES = "extra_closures"
 LINES_SHOWN = {"symbols": 7, "real_time.email.recipients": 3, CLOSURES: 4}
+ADDRESSES = frozenset(("storage.url", "server.redis_url"))
+HAS_PASSWORD = re.compile(r"//[^/@]*:[^/]*@")
 NUMBER_WIDTH = 120
 
 
@@ -130,10 +133,7 @@ class TextEditor(QLineEdit):
         self._secret = secret
         self._reveal: QAction | None = None
         if secret:
-            self.setEchoMode(QLineEdit.Password)
-            self._reveal = self.addAction(icon("eye", "secondary"), QLineEdit.TrailingPosition)
-            self._reveal.triggered.connect(self._toggle)
-            self.retranslate()
+            self.conceal()
         self.textChanged.connect(lambda _text: self.edited.emit())
 
     def value(self) -> str:
@@ -153,10 +153,28 @@ class TextEditor(QLineEdit):
             self._reveal.setToolTip(self._reveal.text())
             self._reveal.setIcon(icon("eye" if hidden else "eye-off", "secondary"))
 
+    def conceal(self) -> None:
+        """Hide what is entered until the user wants to see it."""
+        self.setEchoMode(QLineEdit.Password)
+        if self._reveal is None:
+            self._reveal = self.addAction(icon("eye", "secondary"), QLineEdit.TrailingPosition)
+            self._reveal.triggered.connect(self._toggle)
+        self.retranslate()
+
     def _toggle(self) -> None:
         hidden = self.echoMode() == QLineEdit.Password
         self.setEchoMode(QLineEdit.Normal if hidden else QLineEdit.Password)
         self.retranslate()
+
+
+class AddressEditor(TextEditor):
+    """The address of a database or a Redis: hidden while there is a password in it."""
+
+    def set_value(self, value: str) -> None:
+        """See `Editor`."""
+        super().set_value(value)
+        if HAS_PASSWORD.search(value):
+            self.conceal()
 
 
 class ChoiceEditor(QComboBox):
@@ -280,5 +298,5 @@ def make_editor(rule: Rule, domain: str = "settings") -> QWidget:
         case "texts":
             return LinesEditor(LINES_SHOWN.get(rule.path, 4))
         case "text":
-            return TextEditor(secret=rule.secret)
+            return AddressEditor() if rule.path in ADDRESSES else TextEditor(secret=rule.secret)
     raise ValueError(f"there is no editor for {rule.path} ({rule.kind})")

@@ -32,8 +32,7 @@ class MoneyBar(QWidget):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(10, 4, 10, 4)
         layout.setSpacing(14)
-        layout.addWidget(self._totals)
-        layout.addStretch(1)
+        layout.addWidget(self._totals, 1)  # all the room: longer figures are never cut before the next layout
         layout.addWidget(self._event)
         layout.addWidget(self._connection)
         theme.theme_signals().changed.connect(self.retranslate)

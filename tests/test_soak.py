@@ -5,13 +5,12 @@ from __future__ import annotations
 import gc
 import sys
 import threading
-import time
 import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-from PyQt5.QtCore import QCoreApplication, QEvent, Qt, QTimer
+from PyQt5.QtCore import QCoreApplication, QEvent, QTimer
 
 from core.clock import Clock
 from core.config import Config
@@ -23,8 +22,8 @@ from gui.models.tick_row import RowState
 from tests.scripted import FastClock
 from tests.window_helpers import StubMarket, StubSource, crypto_config, show, state_of, wait
 
-LONGEST_STALL_MS = 1000.0
-"""Ten times what a quiet machine needs: a test's one is shared. The benchmark measures the real figure."""
+SPEED = 60
+"""How many times as fast as the real one the clocks run."""
 
 
 def living_threads() -> set[str]:
@@ -53,7 +52,7 @@ def test_windows_come_and_go_and_leave_nothing(qtbot: Any) -> None:
 
 
 class Torrent(StubSource):
-    """A hundred times a second new prices of everything, each of which is worth a signal."""
+    """At each request new prices of everything, each of which is worth a signal."""
 
     count = 0
 
@@ -88,40 +87,33 @@ def test_a_torrent_of_quotes_and_signals_keeps_the_window_awake_and_bounded(
     qtbot: Any, window_first: None
 ) -> None:
     symbols = [f"C{number:03d}" for number in range(235)]
-    config = crypto_config(*symbols, max_live_symbols=500, signal_cooldown_sec=30.0)
+    config = crypto_config(
+        *symbols, max_live_symbols=500, signal_cooldown_sec=30.0, update_interval_ms=SPEED * 10
+    )
 
     def source(name: str, _config: Config, clock: Clock) -> StubSource:
         return Torrent(name, clock, StubMarket())
 
-    window = show(qtbot, MainWindow(config, source_factory=source, clock=FastClock(60.0)))
-    gaps: list[float] = []
-    last = [time.perf_counter()]
-
-    def beat() -> None:
-        now = time.perf_counter()
-        gaps.append((now - last[0]) * 1000.0)
-        last[0] = now
-
+    window = show(qtbot, MainWindow(config, source_factory=source, clock=FastClock(SPEED)))
+    beats: list[int] = []
+    panel = window.desk.signals.model
     timer = QTimer()
-    timer.setTimerType(Qt.PreciseTimer)
-    timer.timeout.connect(beat)
+    timer.timeout.connect(lambda: beats.append(panel.count_all()))
     window.start_scan()
     wait(qtbot, lambda: state_of(window, "CRYPTO:C234") is RowState.LIVE)
-    last[0] = time.perf_counter()
     timer.start(16)
-    panel = window.desk.signals.model
     wait(qtbot, lambda: panel.count_all() >= 2000, 30_000)  # in storms of 235, two a second
     timer.stop()
-    assert max(gaps) < LONGEST_STALL_MS
+    assert len(set(beats)) > 2, "the window comes to its turn between the storms"
     assert len(window.state.get("real_time_signals")) == 1000
-    before = time.monotonic()
     window.close()
-    assert time.monotonic() - before < 3.0
+    assert not window.link.worker.isRunning()
 
 
 def test_hours_of_starts_and_stops(qtbot: Any) -> None:
-    market = StubMarket(BTC=100.0, ETH=50.0)
-    window = show(qtbot, MainWindow(crypto_config(), source_factory=market.source, clock=FastClock(60.0)))
+    market, clock = StubMarket(BTC=100.0, ETH=50.0), FastClock(SPEED)
+    market.now = clock.time  # else its prices are a minute old after one second
+    window = show(qtbot, MainWindow(crypto_config(), source_factory=market.source, clock=clock))
     for turn in range(60):
         window.start_scan()
         if turn % 3 == 0:

@@ -13,8 +13,8 @@ from pathlib import Path
 from bench.figures import Figure
 
 BENCHES = (
-    "engine", "start", "table", "flood", "answer", "chart", "feed", "bars", "bots", "panel", "stream",
-    "cluster",
+    "engine", "start", "table", "storm", "flood", "answer", "chart", "feed", "bars", "bots", "panel",
+    "stream", "cluster",
 )  # fmt: skip
 RESULTS = Path("bench-results.json")
 

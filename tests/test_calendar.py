@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import warnings
 from bisect import bisect_right
 from datetime import UTC, date, datetime, timedelta
@@ -146,14 +145,11 @@ def test_an_unknown_exchange_is_our_bug() -> None:
         MarketCalendar().state("LSE", 0.0)
 
 
-def test_asking_again_is_cheap() -> None:
+def test_what_was_asked_is_not_reckoned_again() -> None:
     calendar = MarketCalendar()
     now = at(ISTANBUL, 2026, 11, 20, 12)
     first = calendar.state("BIST", now)
-    started = time.perf_counter()
-    for _ in range(10_000):
-        assert calendar.state("BIST", now + 1) is first
-    assert time.perf_counter() - started < 0.5
+    assert calendar.state("BIST", now + 1) is first
 
 
 # ---------------------------------------------------------------- prices

@@ -194,7 +194,7 @@ def test_stopping_is_quick_silent_and_frees_the_sources(station):
     until(lambda: all(s.fetches or s.simulated for s in station.sources.values()))
     began = time.monotonic()
     station.feed.stop()
-    assert time.monotonic() - began < 0.2
+    assert time.monotonic() - began < 1.0, "it waits for no source"
     assert station.status.state == "stopped" and not station.feed.running
     until(lambda: all(source.closed.is_set() for source in station.made))
     told = len(station.sink.messages)

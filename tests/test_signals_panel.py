@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import count
-from time import perf_counter
 
 import pytest
 from hypothesis import given
@@ -112,15 +111,16 @@ def test_a_storm_is_one_change_of_the_table(panel, qtbot, sort_by, most):
 
 
 @pytest.mark.parametrize("sort_by", [-1, 3])
-def test_a_storm_of_200_is_cheap_over_a_full_table(panel, qtbot, sort_by):
+def test_a_storm_over_a_full_table_is_shown_in_few_changes(panel, qtbot, sort_by):
     panel.set_signals([signal(n) for n in range(MAX_SIGNALS)])
     panel.table.sortByColumn(sort_by, Qt.AscendingOrder)
-    began = perf_counter()
+    changes = []
+    for change in (panel.model.rowsInserted, panel.model.rowsRemoved, panel.model.modelReset):
+        change.connect(lambda *_: changes.append(1))
     for n in range(200):
         panel.add_signals([signal(MAX_SIGNALS + n, "BIST:NEW")])
-    QApplication.processEvents()
-    assert perf_counter() - began < 0.5
     qtbot.waitUntil(lambda: symbols(panel).count("NEW") == 200)
+    assert len(changes) < 20
 
 
 def test_the_selected_signal_stays_selected(panel):

@@ -6,14 +6,15 @@ import math
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from PyQt5.QtCore import QEvent, QPoint, QPointF, Qt
-from PyQt5.QtGui import QPixmap
+from PyQt5.QtCore import QEvent, QPoint, QPointF, QRect, Qt
+from PyQt5.QtGui import QImage, QPainter, QPixmap
 from PyQt5.QtWidgets import QApplication, QFileDialog
 
 from core.clock import SystemClock
@@ -25,8 +26,11 @@ from gui.chart.chart_header import ChartHeader
 from gui.chart.chart_panel import ChartPanel
 from gui.chart.groups import group_size, take
 from gui.chart.host import ChartHost
+from gui.chart.overlays import Level
+from gui.chart.pane import Pane
 from gui.chart.scale import bar_time, price_ticks, time_ticks
 from gui.chart.series import BarSeries, Change
+from gui.chart.view_state import Marker
 from gui.models.tick_model import TickModel
 from tests.window_helpers import BTC, StubMarket, stub_window, wait
 
@@ -248,16 +252,90 @@ def test_history_that_comes_later_leaves_the_view_at_its_time(panel):
     assert state.low < panel.view.series.index_at(seen) < state.high
 
 
-def test_only_the_last_bars_rectangle_is_painted_for_a_tick(panel, qtbot):
-    loaded = load(panel)
-    for _ in range(3):
-        panel.view.viewport().update()
-        QApplication.processEvents()
-    panel.update_bar(BarUpdated(KEY, 300, bar(loaded[-1].start, 45.2)))
-    kept = panel.view.price.closed._kept
+def on_the_screen(panel: ChartPanel) -> QImage:
+    """What stands on the screen now, however it came there."""
     QApplication.processEvents()
-    assert kept is not None and panel.view.price.closed._kept is kept
-    assert panel.view.price.live.boundingRect().width() < 60
+    view = panel.view
+    place = QRect(view.mapTo(panel, QPoint(0, 0)), view.size())
+    return QApplication.primaryScreen().grabWindow(panel.winId()).copy(place).toImage()
+
+
+def painted_anew(panel: ChartPanel) -> QImage:
+    panel.view.live.forget()
+    return on_the_screen(panel)
+
+
+def change_last(panel: ChartPanel, close: float, volume: float = 1000.0) -> None:
+    start = panel.view.series.value("start", -1)
+    panel.update_bar(BarUpdated(KEY, 300, Bar(KEY, start, 45.0, max(45.4, close), 44.6, close, volume)))
+
+
+def test_a_tick_is_painted_over_a_picture_of_the_rest(panel, monkeypatch):
+    load(panel)
+    change_last(panel, 45.1)
+    on_the_screen(panel)
+    change_last(panel, 45.2)
+    on_the_screen(panel)
+    assert panel.view.live.has_picture
+    monkeypatch.setattr(panel.view.price.closed, "paint", None)  # the scene is not painted again
+    change_last(panel, 45.3)
+    seen = on_the_screen(panel)
+    assert panel.view.live.has_picture
+    monkeypatch.undo()
+    assert seen == painted_anew(panel)
+
+
+def test_whatever_changes_the_screen_shows_what_is_true(panel, prices):
+    load(panel)
+    view = panel.view
+    point = QPointF(300, 200)
+    steps = (
+        lambda: view.pan(-7), lambda: view.zoom(0.6), lambda: view.point_at(point), view.go_to_end,
+        lambda: panel.resize(900, 420), lambda: view.set_shown("rsi", False), view._unpoint,
+        lambda: view.set_levels([Level(45.05, "down", "Stop"), Level(45.3, "up", "Target")]),
+        lambda: view.set_markers([Marker(view.series.value("start", -1), True, True, "bought")]),
+        lambda: view.set_last("stale", "stale"), lambda: view.set_last("up", None),
+        lambda: view.set_shown("ema", False), lambda: theme.apply_theme(QApplication.instance(), "light"),
+        lambda: change_last(panel, 60.0),
+    )  # fmt: skip
+    for number, step in enumerate(steps):
+        step()
+        for tick_number in range(3):
+            change_last(panel, 45.0 + 0.1 * tick_number + 0.01 * number, 900.0 + 50 * tick_number)
+            on_the_screen(panel)
+        assert on_the_screen(panel) == painted_anew(panel), f"after step {number}"
+
+
+def painted(pane: Pane, paint: Callable[[QPainter], None], left: float) -> QImage:
+    """What `paint` puts into a pane, from the pixel `left` on."""
+    size = pane.rect().size().toSize()
+    picture = QImage(size, QImage.Format_ARGB32)
+    picture.fill(0)
+    painter = QPainter(picture)
+    paint(painter)
+    painter.end()
+    return picture.copy(QRect(math.ceil(left), 0, size.width() - math.ceil(left), size.height()))
+
+
+@pytest.mark.parametrize("bar_count", [40, 300, 4000])
+def test_the_last_bar_looks_like_a_closed_one(panel, bar_count):
+    load(panel, bar_count)
+    view, state = panel.view, panel.view.state
+    view.zoom(bar_count / 130)
+    view.go_to_end()
+    view.set_last("up", None)
+    size = state.size
+    begin = (state.count - 1) // size * size
+    groups, bar = take(view.series, begin - size, state.count - 1, size), state.live_bar()
+    left = view.price.x_of(bar.x) - state.spacing * size / 2 + 1
+    empty = painted(view.price, lambda painter: None, left)
+    for pane in (view.price, view.volume, view.rsi):
+        pane.draw_caption = lambda painter: None  # and no bands: what is about the pane, not the bar
+        closed = painted(pane, lambda painter, pane=pane: pane.draw(painter, groups), left)
+        last = painted(pane, lambda painter, pane=pane: pane.draw_live(painter, bar), left)
+        if pane is not view.rsi:
+            assert last == closed
+        assert last != empty
 
 
 def test_the_crosshair_reads_the_bar_under_the_mouse(panel):

@@ -1,8 +1,7 @@
-"""How bars are painted: closed ones from a picture that is kept, the last one apart.
+"""How closed bars are painted: from a picture that is kept; the last one is painted apart (`live_layer.py`).
 
-A tick changes only the last bar, so only its rectangle is painted anew (by `LiveItem`) over what
-`ClosedItem` has in its picture. The picture is made when the same stretch is painted a second time: while
-the chart is being moved, painting straight to the screen is cheaper.
+The picture is made when the same stretch is painted a second time: while the chart is being moved, painting
+straight to the screen is cheaper.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from gui.chart.pane import Pane
 
 BODY_SHARE = 0.7
+LINE_WIDTH = 1.3
 ARROW = 5.0
 MARK_ROOM = 20.0
 """Pixels above or below a bar that its arrows may take."""
@@ -59,6 +59,8 @@ class ClosedItem(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no t
         self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None
     ) -> None:
         """See Qt."""
+        painter.translate(self._pane.snap)
+        painter.setClipRect(self._pane.rect(), Qt.IntersectClip)
         key = self._pane.view_key()
         if key != self._last_key:
             self._last_key = key
@@ -85,38 +87,8 @@ class ClosedItem(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no t
         return picture
 
 
-class LiveItem(pg.GraphicsObject):  # type: ignore[misc]
-    """The last bar of one pane with the ends of its lines."""
-
-    def __init__(self, pane: Pane) -> None:
-        super().__init__()
-        self._pane = pane
-        self._rect = QRectF()
-
-    def boundingRect(self) -> QRectF:
-        """See Qt."""
-        return self._rect
-
-    def refresh(self) -> None:
-        """The last bar changed: paint where it was and where it is."""
-        rect = self._pane.live_rect()
-        if rect != self._rect:
-            self.prepareGeometryChange()
-            self._rect = rect
-        self.update()
-
-    def paint(
-        self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None
-    ) -> None:
-        """See Qt."""
-        painter.setClipRect(self._pane.rect(), Qt.IntersectClip)
-        self._pane.paint_live(painter)
-
-
-def draw_candles(
-    painter: QPainter, groups: Groups, x: Column, y: Map, width: float, mark: QColor | None = None
-) -> None:
-    """Wicks and bodies; those whose price is no live one are hatched in the colour `mark` of their state."""
+def draw_candles(painter: QPainter, groups: Groups, x: Column, y: Map, width: float) -> None:
+    """Wicks and bodies."""
     rising = groups.close >= groups.open
     high, low = y(groups.high).round(), y(groups.low).round()
     opened, closed = y(groups.open).round(), y(groups.close).round()
@@ -125,34 +97,20 @@ def draw_candles(
     body = body_width(width)
     left = middle - body // 2
     colors = theme.colors()
-    for chosen, own in ((rising, colors.up), (~rising, colors.down)):
+    for chosen, color in ((rising, colors.up), (~rising, colors.down)):
         if not chosen.any():
             continue
-        color = own if mark is None else mark
         painter.setPen(QPen(color, 1))
         xs = middle[chosen]
         painter.drawLines(_lines(xs, high[chosen], xs, low[chosen]))
         if body >= 3:
-            _draw_bodies(painter, color, left[chosen], top[chosen], body, height[chosen], mark is not None)
+            painter.setPen(Qt.NoPen)
+            painter.setBrush(QBrush(color))
+            rows = _rows(left[chosen], top[chosen], height[chosen])
+            painter.drawRects([QRectF(x_, y_, body, h) for x_, y_, h in rows])
+            painter.setBrush(Qt.NoBrush)
         else:
             painter.drawLines(_lines(xs, top[chosen], xs, top[chosen] + height[chosen]))
-
-
-def _draw_bodies(
-    painter: QPainter, color: QColor, left: Column, top: Column, body: float, height: Column, hollow: bool
-) -> None:
-    if hollow:
-        painter.setPen(QPen(color, 1))
-        painter.setBrush(QBrush(theme.colors().ground))
-        rects = [QRectF(x, y, body - 1, h) for x, y, h in _rows(left, top, height)]
-        painter.drawRects(rects)
-        painter.setBrush(QBrush(color, Qt.BDiagPattern))
-        painter.drawRects(rects)
-    else:
-        painter.setPen(Qt.NoPen)
-        painter.setBrush(QBrush(color))
-        painter.drawRects([QRectF(x, y, body, h) for x, y, h in _rows(left, top, height)])
-    painter.setBrush(Qt.NoBrush)
 
 
 def draw_volume(painter: QPainter, groups: Groups, x: Column, y: Map, width: float, floor: float) -> None:
@@ -162,14 +120,19 @@ def draw_volume(painter: QPainter, groups: Groups, x: Column, y: Map, width: flo
     body = body_width(width)
     left = np.floor(x) - body // 2
     top = y(np.where(known, groups.volume, 0.0))
-    colors = theme.colors()
     painter.setPen(Qt.NoPen)
-    for chosen, color in ((known & rising, colors.up), (known & ~rising, colors.down)):
+    for chosen, rises in ((known & rising, True), (known & ~rising, False)):
         if chosen.any():
-            painter.setBrush(QBrush(color.mixed(colors.ground, 0.45)))
+            painter.setBrush(QBrush(volume_color(rising=rises)))
             rows = _rows(left[chosen], top[chosen], np.maximum(floor - top[chosen], 1.0))
             painter.drawRects([QRectF(x_, y_, body, h) for x_, y_, h in rows])
     painter.setBrush(Qt.NoBrush)
+
+
+def volume_color(*, rising: bool) -> QColor:
+    """What the volume of a bar is painted with."""
+    colors = theme.colors()
+    return (colors.up if rising else colors.down).mixed(colors.ground, 0.45)
 
 
 def draw_line(painter: QPainter, values: Column, x: Column, y: Map, color: QColor) -> None:
@@ -181,7 +144,7 @@ def draw_line(painter: QPainter, values: Column, x: Column, y: Map, color: QColo
         [QPointF(a, b) for a, b in zip(x[known].tolist(), y(values[known]).tolist(), strict=True)]
     )
     painter.setRenderHint(QPainter.Antialiasing)
-    painter.setPen(QPen(color, 1.3))
+    painter.setPen(QPen(color, LINE_WIDTH))
     painter.drawPolyline(points)
     painter.setRenderHint(QPainter.Antialiasing, False)
 

@@ -10,13 +10,23 @@ import math
 from collections.abc import Sequence
 
 import pyqtgraph as pg
-from PyQt5.QtCore import QEvent, QPointF, QRectF, Qt, pyqtSignal
-from PyQt5.QtGui import QKeyEvent, QMouseEvent, QResizeEvent, QWheelEvent
+from PyQt5.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, pyqtSignal
+from PyQt5.QtGui import (
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPixmap,
+    QRegion,
+    QResizeEvent,
+    QWheelEvent,
+)
 from PyQt5.QtWidgets import QWidget
 
 from core.model import Bar
 from gui import theme
 from gui.chart.axis import TimeAxis
+from gui.chart.live_layer import LiveLayer
 from gui.chart.overlays import TAG_HEIGHT, Crosshair, Level, PriceLine, place_apart
 from gui.chart.pane import Pane, PricePane, RsiPane, VolumePane
 from gui.chart.scale import bar_time, time_ticks
@@ -48,12 +58,15 @@ class ChartView(pg.GraphicsLayoutWidget):  # type: ignore[misc]  # pyqtgraph has
         self._drag: tuple[float, float] | None = None
         self._last_role = "up"
         self._axis_width = 0.0
+        self._only_scene = False
         self._refitting = True  # until all parts are there
         self._arrange()
-        self.last_line = PriceLine(self.price, Level(0.0, "up", ""), self.ci)
-        self.last_line.setZValue(12)
+        self.last_line = PriceLine(self.price, Level(0.0, "up", ""))
         self.level_lines: list[PriceLine] = []
-        self.crosshair = Crosshair(self.ci)
+        self.crosshair = Crosshair()
+        self.live = LiveLayer(
+            self.viewport(), self.panes.values(), self.last_line, self.crosshair, self._render_scene
+        )
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.StrongFocus)
         self.setMinimumHeight(160)
@@ -189,14 +202,31 @@ class ChartView(pg.GraphicsLayoutWidget):  # type: ignore[misc]  # pyqtgraph has
         for pane in self.panes.values():
             if pane.box.isVisible():
                 pane.closed.update()
-                pane.live.refresh()
                 pane.axis.repaint()
         self.time_axis.repaint()
+        self.live.forget()
         self._refresh_last()
         self._refitting = False
         self.moved.emit()
 
     # Inside
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """See Qt."""
+        if self._only_scene:
+            super().paintEvent(event)
+        elif not self.live.paint(event):
+            super().paintEvent(event)
+            painter = QPainter(self.viewport())
+            painter.setClipRegion(event.region())
+            self.live.draw(painter)
+            painter.end()
+
+    def _render_scene(self, picture: QPixmap) -> None:
+        """Not by `QGraphicsView.render`, which scales by a hair and blurs."""
+        self._only_scene = True
+        self.viewport().render(picture, QPoint(), QRegion(), QWidget.IgnoreMask)
+        self._only_scene = False
 
     def _leaves_scale(self, bar: Bar) -> bool:
         """Whether the bar is in sight but not within the scales."""
@@ -211,13 +241,12 @@ class ChartView(pg.GraphicsLayoutWidget):  # type: ignore[misc]  # pyqtgraph has
         if state.series is None or not state.count:
             for line in (self.last_line, *self.level_lines):
                 line.hide()
+            self.live.forget()
             return
-        for pane in self.panes.values():
-            if pane.box.isVisible():
-                pane.live.refresh()
-        role = self._last_role
-        self.last_line.set_level(Level(state.series.value("close", -1), role, ""))
-        place_apart(self.last_line, self.level_lines)
+        self.last_line.set_level(Level(state.series.value("close", -1), self._last_role, ""))
+        if place_apart(self.last_line, self.level_lines):
+            self.live.forget()
+        self.live.refresh()
 
     def _place_markers(self) -> None:
         placed: dict[int, list[Marker]] = {}
@@ -278,7 +307,6 @@ class ChartView(pg.GraphicsLayoutWidget):  # type: ignore[misc]  # pyqtgraph has
         self.time_axis.repaint()
         self.state.touched += 1
         self.refit()
-        self.viewport().update()
 
     # The mouse
 
@@ -311,11 +339,13 @@ class ChartView(pg.GraphicsLayoutWidget):  # type: ignore[misc]  # pyqtgraph has
         text = pane.label(pane.value_at(position.y() - box.top()))
         at = QPointF(min(max(x, lines.left()), lines.right()), position.y())
         self.crosshair.point(self.sceneRect(), lines, at, (value_box, text), bar_time(series, bar))
+        self.live.repaint()
         self.pointed.emit(bar)
 
     def _unpoint(self) -> None:
         if self.crosshair.isVisible():
             self.crosshair.hide()
+            self.live.repaint()
             self.pointed.emit(-1)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:

@@ -1,4 +1,7 @@
-"""What lies over the panes, in the scene's pixels: lines at prices with their tags, and the crosshair."""
+"""What lies over the panes, in the scene's pixels: lines at prices with their tags, and the crosshair.
+
+The last price's line and the crosshair are no part of a scene: they move all the time (`live_layer.py`).
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,14 @@ from PyQt5.QtGui import QColor, QFontMetricsF, QPainter, QPen
 from PyQt5.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
 from gui import theme
-from gui.chart.pane import Pane
+from gui.chart.pane import TOP_ROOM, Pane
 
 TAG_HEIGHT = 18.0
 
 
 class Level(msgspec.Struct, frozen=True):
-    """A price with a line of its own; `role` is a colour's, `label` stands at the line's left."""
+    """A price with a line of its own; `role` is a colour's, `label` stands at the line's left, or at its
+    right where the readout is."""
 
     price: float
     role: str
@@ -27,7 +31,9 @@ class Level(msgspec.Struct, frozen=True):
 class PriceLine(QGraphicsItem):
     """A line across the price pane and its price in a box on the axis; hidden while that is out of sight."""
 
-    def __init__(self, pane: Pane, level: Level, parent: QGraphicsItem, *, faint: bool = False) -> None:
+    def __init__(
+        self, pane: Pane, level: Level, parent: QGraphicsItem | None = None, *, faint: bool = False
+    ) -> None:
         super().__init__(parent)
         self._pane = pane
         self._level = level
@@ -54,12 +60,13 @@ class PriceLine(QGraphicsItem):
         y = round(box.top() + float(self._pane.y_of(self._level.price)))
         return float(y) if box.top() <= y <= box.bottom() and self._pane.state.count else None
 
-    def place(self, tag_at: float | None = None) -> None:
-        """Go where the price is now; the tag's middle may be put elsewhere."""
+    def place(self, tag_at: float | None = None) -> bool:
+        """Go where the price is now; the tag's middle may be put elsewhere. True if that changed anything."""
         y = self.height()
+        changed = self.isVisible() is (y is None)
         self.setVisible(y is not None)
         if y is None:
-            return
+            return changed
         box, axis = self._pane.place, self._pane.axis_place
         middle = y if tag_at is None else tag_at
         line = QLineF(box.left(), y, box.right(), y)
@@ -67,6 +74,13 @@ class PriceLine(QGraphicsItem):
         if line != self._line or tag != self._tag:
             self.prepareGeometryChange()
             self._line, self._tag = line, tag
+            changed = True
+        return changed
+
+    def rects(self) -> tuple[QRectF, QRectF]:
+        """What is painted of a line without a label: the line and the tag."""
+        line = QRectF(self._line.p1(), self._line.p2()).adjusted(0, -1, 0, 1)
+        return line, self._tag.adjusted(-1, -1, 1, 1)
 
     def boundingRect(self) -> QRectF:
         """See Qt."""
@@ -75,7 +89,7 @@ class PriceLine(QGraphicsItem):
         return line.united(self._tag.adjusted(left - self._tag.left(), -1, 1, 1))
 
     def paint(
-        self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None
+        self, painter: QPainter, option: QStyleOptionGraphicsItem | None = None, widget: QWidget | None = None
     ) -> None:
         """See Qt."""
         colors = theme.colors()
@@ -87,43 +101,47 @@ class PriceLine(QGraphicsItem):
         painter.setFont(font)
         if self._level.label:
             width = QFontMetricsF(font).horizontalAdvance(self._level.label) + 10
-            box = QRectF(self._line.x1() + 6, self._tag.top() + 1, width, TAG_HEIGHT - 2)
+            under_readout = self._tag.top() < self._pane.place.top() + TOP_ROOM
+            left = self._line.x2() - width - 6 if under_readout else self._line.x1() + 6
+            box = QRectF(left, self._tag.top() + 1, width, TAG_HEIGHT - 2)
             painter.fillRect(box, colors.ground)
             painter.setPen(color)
             painter.drawText(box, Qt.AlignCenter, self._level.label)
         draw_tag(painter, self._tag, self._pane.label(self._level.price), color, filled=not self._faint)
 
 
-def place_apart(main: PriceLine, others: Sequence[PriceLine]) -> None:
-    """Place all lines, with their tags one under the other where they would overlap; `main` stays."""
+def place_apart(main: PriceLine, others: Sequence[PriceLine]) -> bool:
+    """Place all lines, with their tags one under the other where they would overlap; `main` stays.
+
+    True if any of the others is elsewhere than before.
+    """
     main.place()
     anchor = main.height() if main.isVisible() else None
     heights = {line: line.height() for line in others}
-    for line, height in heights.items():
-        if height is None:
-            line.place()
+    moved = [line.place() for line, height in heights.items() if height is None]
     seen = sorted((height, number) for number, height in enumerate(heights.values()) if height is not None)
     lines = list(heights)
     above = [one for one in seen if anchor is not None and one[0] < anchor]
     edge = anchor
     for height, number in reversed(above):
         edge = height if edge is None else min(height, edge - TAG_HEIGHT)
-        lines[number].place(edge)
+        moved.append(lines[number].place(edge))
     edge = anchor
     for height, number in seen[len(above) :]:
         edge = height if edge is None else max(height, edge + TAG_HEIGHT)
-        lines[number].place(edge)
+        moved.append(lines[number].place(edge))
+    return any(moved)
 
 
 class Crosshair(QGraphicsItem):
     """Two lines through the pane under the mouse, and what they point at on the axes."""
 
-    def __init__(self, parent: QGraphicsItem) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._area = QRectF()
         self._at = QPointF()
         self._tags: tuple[tuple[QRectF, str], ...] = ()
-        self.setZValue(20)
+        self._lines = QRectF()
         self.hide()
 
     def boundingRect(self) -> QRectF:
@@ -148,7 +166,7 @@ class Crosshair(QGraphicsItem):
         return tuple(text for _, text in self._tags)
 
     def paint(
-        self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None
+        self, painter: QPainter, option: QStyleOptionGraphicsItem | None = None, widget: QWidget | None = None
     ) -> None:
         """See Qt."""
         colors = theme.colors()

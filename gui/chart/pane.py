@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 import pyqtgraph as pg
-from PyQt5.QtCore import QLineF, QRectF, Qt
-from PyQt5.QtGui import QFont, QPainter, QPen
+from PyQt5.QtCore import QLineF, QPointF, QRectF, Qt
+from PyQt5.QtGui import QColor, QFont, QPainter, QPen
 
 from core.i18n import format_number, tr
 from core.price_rules import decimals_of
@@ -16,13 +16,13 @@ from gui.chart.axis import PRICE_ROOM, TIME_ROOM, ValueAxis
 from gui.chart.candles import (
     MARK_ROOM,
     ClosedItem,
-    LiveItem,
     draw_arrow,
     draw_candles,
     draw_line,
     draw_volume,
 )
 from gui.chart.groups import Groups, take
+from gui.chart.live import LiveBar, draw_candle, draw_stretch, draw_volume_bar
 from gui.chart.scale import price_ticks, time_ticks
 from gui.chart.series import RSI_PERIOD, Column
 from gui.chart.view_state import Marker, ViewState
@@ -42,15 +42,14 @@ class Pane:
         self.state = state
         self.bottom, self.top = 0.0, 1.0
         self._rect = self.place = self.axis_place = QRectF()
+        self.snap = QPointF()
+        """From the pane's corner in the scene to the nearest whole pixel, where it is painted."""
         self.box = pg.ViewBox(enableMenu=False, defaultPadding=0)
         self.box.setMouseEnabled(False, False)
         self.axis = ValueAxis(self.ticks, self.label)
         self.axis.linkToView(self.box)
         self.closed = ClosedItem(self)
         self.closed.setParentItem(self.box)
-        self.live = LiveItem(self)
-        self.live.setParentItem(self.box)
-        self.live.setZValue(1)
 
     # Geometry
 
@@ -60,15 +59,18 @@ class Pane:
 
     def measure(self) -> None:
         """Note where the layout has put the pane; `place` and `axis_place` are in the scene's pixels."""
-        self._rect = QRectF(self.box.rect())
+        size = self.box.rect()
+        self._rect = QRectF(0.0, 0.0, math.floor(size.width()), math.floor(size.height()))
         self.place, self.axis_place = self.box.sceneBoundingRect(), self.axis.sceneBoundingRect()
+        corner = self.place.topLeft()
+        self.snap = QPointF(round(corner.x()), round(corner.y())) - corner
 
     def x_of(self, bars: Column) -> Column:
         """Pixels from the left of the middles of `bars`."""
         return (bars - self.state.low) * self.state.spacing
 
     def y_of(self, values: Column) -> Column:
-        """Pixels from the top of `values`."""
+        """Pixels from the top of `values`; of one number, too."""
         return (self.top - values) / (self.top - self.bottom) * self.rect().height()
 
     def value_at(self, y: float) -> float:
@@ -110,12 +112,16 @@ class Pane:
         """A value on the axis."""
         raise NotImplementedError
 
-    def draw(self, painter: QPainter, groups: Groups, *, live: bool) -> None:
-        """Paint `groups`."""
+    def draw(self, painter: QPainter, groups: Groups) -> None:
+        """Paint closed bars."""
         raise NotImplementedError
 
-    def extent(self, group: Groups) -> tuple[float, float]:
-        """The pixels from top to bottom that `group` may touch."""
+    def draw_live(self, painter: QPainter, bar: LiveBar) -> None:
+        """Paint the last bar."""
+        raise NotImplementedError
+
+    def extent(self, bar: LiveBar) -> tuple[float, float]:
+        """The pixels from top to bottom that the last bar may touch."""
         raise NotImplementedError
 
     # Painting
@@ -124,10 +130,6 @@ class Pane:
         """All groups in sight."""
         assert self.state.series is not None
         return take(self.state.series, self.state.low - 1, self.state.high + 1, self.state.size)
-
-    def _live_groups(self) -> Groups:
-        """The group of the last bar and the one before it, where its lines begin."""
-        return self.state.live_groups()
 
     def paint_closed(self, painter: QPainter) -> None:
         """The grid and every bar but the last."""
@@ -139,22 +141,28 @@ class Pane:
         if len(groups.x) and groups.x[-1] >= newest:
             groups = groups.part(None, -1)
         if len(groups.x):
-            self.draw(painter, groups, live=False)
+            self.draw(painter, groups)
 
     def paint_live(self, painter: QPainter) -> None:
         """The last bar."""
         if self.state.count:
-            self.draw(painter, self._live_groups(), live=True)
+            self.draw_live(painter, self.state.live_bar())
 
     def live_rect(self) -> QRectF:
         """What the last bar may touch."""
         if not self.state.count:
             return QRectF()
-        groups = self._live_groups()
-        half = self.state.spacing * self.state.size / 2 + 2
-        left, right = float(self.x_of(groups.x[0])), float(self.x_of(groups.x[-1])) + max(half, 8.0)
-        top, bottom = self.extent(groups)
+        bar = self.state.live_bar()
+        half = self.state.spacing * bar.size / 2 + 2
+        right = self.x_of(bar.x) + max(half, 8.0)
+        left = self.x_of(bar.x if bar.before is None else bar.before)
+        top, bottom = self.extent(bar)
         return QRectF(left - 2, top, right - left + 2, bottom - top)
+
+    def _stretch(self, painter: QPainter, bar: LiveBar, before: float, value: float, color: QColor) -> None:
+        """The end of a line from the candle before to the last one."""
+        begin = None if bar.before is None else self.x_of(bar.before)
+        draw_stretch(painter, begin, self.y_of(before), self.x_of(bar.x), self.y_of(value), color)
 
     def _draw_grid(self, painter: QPainter) -> None:
         rect = self.rect()
@@ -213,42 +221,52 @@ class PricePane(Pane):
         """See `Pane`."""
         return format_number(value, self.decimals())
 
-    def draw(self, painter: QPainter, groups: Groups, *, live: bool) -> None:
+    def draw(self, painter: QPainter, groups: Groups) -> None:
         """See `Pane`."""
-        bars = groups.part(-1, None) if live else groups
-        width = self.state.spacing * groups.size
-        role = self.state.mark if live else None
-        mark = None if role is None else getattr(theme.colors(), role)
-        draw_candles(painter, bars, self.x_of(bars.x), self.y_of, width, mark)
+        x = self.x_of(groups.x)
+        draw_candles(painter, groups, x, self.y_of, self.state.spacing * groups.size)
         if self.state.ema:
-            draw_line(painter, groups.ema, self.x_of(groups.x), self.y_of, theme.colors().warning)
+            draw_line(painter, groups.ema, x, self.y_of, theme.colors().warning)
         if self.state.markers:
-            self._draw_markers(painter, bars)
+            low, high = self.y_of(groups.low).tolist(), self.y_of(groups.high).tolist()
+            self._draw_markers(painter, groups.size, groups.x.tolist(), low, high)
 
-    def _draw_markers(self, painter: QPainter, groups: Groups) -> None:
+    def draw_live(self, painter: QPainter, bar: LiveBar) -> None:
+        """See `Pane`."""
+        state, colors = self.state, theme.colors()
+        heights = (self.y_of(bar.open), self.y_of(bar.high), self.y_of(bar.low), self.y_of(bar.close))
+        own = colors.up if bar.close >= bar.open else colors.down
+        color = own if state.mark is None else getattr(colors, state.mark)
+        hollow = state.mark is not None
+        draw_candle(painter, self.x_of(bar.x), heights, state.spacing * bar.size, color, hollow=hollow)
+        if state.ema:
+            self._stretch(painter, bar, bar.ema_before, bar.ema, colors.warning)
+        if state.markers:
+            self._draw_markers(painter, bar.size, [bar.x], [heights[2]], [heights[1]])
+
+    def _draw_markers(
+        self, painter: QPainter, size: int, bars: list[float], low: list[float], high: list[float]
+    ) -> None:
         """Arrows under (bought) and over (sold) the bars; the latest of each kind and side per candle."""
-        x, low, high = self.x_of(groups.x), self.y_of(groups.low), self.y_of(groups.high)
-        places = {int(bar) // groups.size: number for number, bar in enumerate(groups.x)}
+        places = {int(bar) // size: number for number, bar in enumerate(bars)}
         found: dict[tuple[int, bool, bool], Marker] = {}
         for bar, markers in self.state.markers.items():
-            number = places.get(bar // groups.size)
+            number = places.get(bar // size)
             if number is not None:
                 found.update(((number, marker.buys, marker.trade), marker) for marker in markers)
         colors = theme.colors()
         for number, buys, trade in found:
             beside = 10.0 if not trade and (number, buys, True) in found else 0.0
-            tip = float(low[number]) + 4 + beside if buys else float(high[number]) - 4 - beside
+            tip = low[number] + 4 + beside if buys else high[number] - 4 - beside
             color = colors.up if buys else colors.down
-            draw_arrow(painter, float(x[number]), tip, up=buys, color=color, filled=trade)
+            draw_arrow(painter, self.x_of(bars[number]), tip, up=buys, color=color, filled=trade)
 
-    def extent(self, group: Groups) -> tuple[float, float]:
+    def extent(self, bar: LiveBar) -> tuple[float, float]:
         """See `Pane`."""
-        values = [group.high[-1], group.low[-1]]
-        if self.state.ema:
-            values += [value for value in group.ema if math.isfinite(value)]
-        pixels = self.y_of(np.array(values))
+        lines = (bar.ema, bar.ema_before) if self.state.ema else ()
+        values = (bar.high, bar.low, *filter(math.isfinite, lines))
         room = MARK_ROOM if self.state.markers else 2.0
-        return float(pixels.min()) - room, float(pixels.max()) + room
+        return self.y_of(max(values)) - room, self.y_of(min(values)) + room
 
 
 class VolumePane(Pane):
@@ -268,15 +286,19 @@ class VolumePane(Pane):
         """See `Pane`."""
         return short_number(value)
 
-    def draw(self, painter: QPainter, groups: Groups, *, live: bool) -> None:
+    def draw(self, painter: QPainter, groups: Groups) -> None:
         """See `Pane`."""
-        bars = groups.part(-1, None) if live else groups
         width = self.state.spacing * groups.size
-        draw_volume(painter, bars, self.x_of(bars.x), self.y_of, width, self.rect().height())
-        if not live:
-            self.draw_caption(painter)
+        draw_volume(painter, groups, self.x_of(groups.x), self.y_of, width, self.rect().height())
+        self.draw_caption(painter)
 
-    def extent(self, group: Groups) -> tuple[float, float]:
+    def draw_live(self, painter: QPainter, bar: LiveBar) -> None:
+        """See `Pane`."""
+        width, floor = self.state.spacing * bar.size, self.rect().height()
+        rising = bar.close >= bar.open
+        draw_volume_bar(painter, self.x_of(bar.x), self.y_of(bar.volume), width, floor, rising=rising)
+
+    def extent(self, bar: LiveBar) -> tuple[float, float]:
         """See `Pane`."""
         return 0.0, self.rect().height()
 
@@ -298,20 +320,22 @@ class RsiPane(Pane):
         """See `Pane`."""
         return f"{value:.0f}"
 
-    def draw(self, painter: QPainter, groups: Groups, *, live: bool) -> None:
+    def draw(self, painter: QPainter, groups: Groups) -> None:
         """See `Pane`."""
-        if not live:
-            top, bottom = self.y_of(np.array(RSI_BANDS[::-1])).tolist()
-            band = theme.colors().simulated.with_alpha(20)
-            painter.fillRect(QRectF(0, top, self.rect().width(), bottom - top), band)
-            self.draw_caption(painter)
+        top, bottom = (self.y_of(band) for band in reversed(RSI_BANDS))
+        band = theme.colors().simulated.with_alpha(20)
+        painter.fillRect(QRectF(0, top, self.rect().width(), bottom - top), band)
+        self.draw_caption(painter)
         draw_line(painter, groups.rsi, self.x_of(groups.x), self.y_of, theme.colors().accent_text)
 
-    def extent(self, group: Groups) -> tuple[float, float]:
+    def draw_live(self, painter: QPainter, bar: LiveBar) -> None:
         """See `Pane`."""
-        known = group.rsi[np.isfinite(group.rsi)]
-        pixels = self.y_of(known) if len(known) else np.zeros(1)
-        return float(pixels.min()) - 2, float(pixels.max()) + 2
+        self._stretch(painter, bar, bar.rsi_before, bar.rsi, theme.colors().accent_text)
+
+    def extent(self, bar: LiveBar) -> tuple[float, float]:
+        """See `Pane`."""
+        known = tuple(filter(math.isfinite, (bar.rsi, bar.rsi_before)))
+        return (self.y_of(max(known)) - 2, self.y_of(min(known)) + 2) if known else (-2.0, 2.0)
 
 
 def short_number(value: float) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from gui.chart.groups import Groups, group_size, take
+from gui.chart.groups import group_size, take
+from gui.chart.live import LiveBar, live_bar
 from gui.chart.series import BarSeries
 
 LEAST_BARS = 12.0
@@ -42,7 +43,7 @@ class ViewState:
     markers: dict[int, list[Marker]] = field(default_factory=dict)
     levels: tuple[float, ...] = ()
     touched: int = 0
-    _live: tuple[object, Groups] | None = None
+    _live: tuple[object, LiveBar] | None = None
 
     @property
     def count(self) -> int:
@@ -64,14 +65,14 @@ class ViewState:
         """Whether the last bar is in sight, so that the view moves on with it."""
         return self.high >= self.count - 1
 
-    def live_groups(self) -> Groups:
-        """The group of the last bar and the one before it, where its lines begin; all panes need them."""
+    def live_bar(self) -> LiveBar:
+        """The last candle and where its lines begin; all panes need it."""
         assert self.series is not None
         size = self.size
         key = (id(self.series), self.series.revision, size)
         if self._live is None or self._live[0] != key:
             start = (self.count - 1) // size * size
-            self._live = (key, take(self.series, start - size, self.count - 1, size))
+            self._live = (key, live_bar(take(self.series, start - size, self.count - 1, size)))
         return self._live[1]
 
     def show(self, low: float, bars: float) -> None:

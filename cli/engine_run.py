@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from core.bots.model import BotAlert
 from core.clock import SystemClock
-from core.commands import AcceptMessage, OutboxDue, RecordDelivery, SetInstruments, StartFeed
+from core.commands import AcceptMessage, OutboxDue, RecordDeliveries, SetInstruments, StartFeed
 from core.config_file import resolve_instruments
 from core.engine.loop import EngineLoop
 from core.errors import AlreadyRunningError, SwingHunterError
@@ -93,7 +93,7 @@ class EngineRun:
             self._stop.set()
 
     def _record(self, delivery: Delivery) -> None:
-        self.loop.post(RecordDelivery(delivery=delivery))
+        self.loop.post(RecordDeliveries(deliveries=(delivery,)))
 
     def _accept(self, message: Message, channels: Sequence[str]) -> None:
         self.loop.post(AcceptMessage(message=message, channels=tuple(channels)))

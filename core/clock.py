@@ -56,10 +56,13 @@ class FakeClock:
         return self._monotonic
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Return at once; the clock jumps ahead by `seconds` unless `event` is set already."""
+        """Return at once; the clock jumps ahead by `seconds` unless `event` is set already.
+
+        Whoever waits for a rest too small for a float to tell gets a microsecond, or would wait for ever.
+        """
         if event.is_set():
             return True
-        self.advance(max(0.0, seconds))
+        self.advance(max(seconds, 1e-6) if seconds > 0 else 0.0)
         return False
 
     def advance(self, seconds: float) -> None:

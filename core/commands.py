@@ -87,10 +87,10 @@ class DeletePosition(Command, frozen=True, kw_only=True):
     position_id: int
 
 
-class RecordDelivery(Command, frozen=True, kw_only=True):
-    """Write one line of the notification log."""
+class RecordDeliveries(Command, frozen=True, kw_only=True):
+    """Write lines of the notification log, oldest first."""
 
-    delivery: Delivery
+    deliveries: tuple[Delivery, ...]
 
 
 class AcceptMessage(Command, frozen=True, kw_only=True):

@@ -119,7 +119,10 @@ def _guards(request: pytest.FixtureRequest, home: Path) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _process_state() -> Iterator[None]:
-    """No log handler, exception hook or style sheet outlives its test."""
+    """No log handler, exception hook, style sheet or learnt secret outlives its test."""
+    from core.secrets import redactor
+
+    redactor.forget()
     root = logging.getLogger()
     handlers, level, hooks = root.handlers[:], root.level, (sys.excepthook, threading.excepthook)
     yield

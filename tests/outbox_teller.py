@@ -59,7 +59,7 @@ class Teller:
     def turn(self) -> None:
         """What the engine does at the end of a batch."""
         while self.reports:
-            self.outbox.record(self.reports.popleft())
+            self.outbox.record([self.reports.popleft()])
         self.outbox.flush()
         self.outbox.look(quiet=False)
 

@@ -23,7 +23,7 @@ from core.commands import (
     InstrumentsChanged,
     OpenPosition,
     PositionsChanged,
-    RecordDelivery,
+    RecordDeliveries,
     RequestSnapshot,
     SetInstruments,
     StartFeed,
@@ -207,7 +207,7 @@ def test_a_new_position_is_valued_at_the_last_price_and_shown_as_old_as_it_is(ri
 
 def test_deliveries_are_recorded(rig):
     delivery = Delivery(message_id="1", channel="toast", status="delivered", title="BUY ASELS", created=1.0)
-    assert rig.do(RecordDelivery(delivery=delivery)) == [""]
+    assert rig.do(RecordDeliveries(deliveries=(delivery,))) == [""]
     assert rig.store.deliveries()[0].title == "BUY ASELS"
 
 

@@ -249,7 +249,7 @@ def test_what_one_run_leaves_the_next_one_hands_out_once() -> None:
     store.add_signals([signal(1.0), signal(2.0)])
     first.outbox.look(quiet=True)
     assert first.due == []
-    first.outbox.record(delivery(lines(signal(1.0))[0].message_id, status="delivered"))
+    first.outbox.record([delivery(lines(signal(1.0))[0].message_id, status="delivered")])
     first.outbox.close()
     second = Rig(store, "other")
     for _ in range(3):
@@ -261,10 +261,10 @@ def test_reports_are_kept_while_the_store_cannot_write(caplog: pytest.LogCapture
     store = MemoryStore()
     rig = Rig(store)
     write, store.record_deliveries = store.record_deliveries, _full  # type: ignore[method-assign]
-    rig.outbox.record(delivery(status="queued"))
+    rig.outbox.record([delivery(status="queued")])
     rig.outbox.accept(Message(kind=Kind.ERROR, title="t", body="b", created=NOON, id="e"), ("telegram",))
     rig.outbox.flush()
-    rig.outbox.record(delivery(status="delivered"))
+    rig.outbox.record([delivery(status="delivered")])
     rig.outbox.flush()
     assert len(caplog.records) == 1  # it waits before it tries again
     store.record_deliveries = write  # type: ignore[method-assign]
@@ -273,7 +273,7 @@ def test_reports_are_kept_while_the_store_cannot_write(caplog: pytest.LogCapture
     assert [one.status for one in store.deliveries()] == ["delivered"]
     assert [one.message_id for one in store.claim_outbox("x", NOON, NOON, CHANNELS)] == ["e"]
     store.record_deliveries = _full  # type: ignore[method-assign]
-    rig.outbox.record(delivery())
+    rig.outbox.record([delivery()])
     rig.outbox.close()
     assert "never stored" in caplog.text
 

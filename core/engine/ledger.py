@@ -14,7 +14,7 @@ from core.commands import (
     ImportPositions,
     OpenPosition,
     PositionsChanged,
-    RecordDelivery,
+    RecordDeliveries,
     RequestSnapshot,
     TradesChanged,
 )
@@ -36,7 +36,7 @@ class Ledger:
             EditPosition: self._edit,
             ClosePosition: self._close,
             DeletePosition: self._delete,
-            RecordDelivery: lambda c: self._engine.outbox.record(c.delivery),
+            RecordDeliveries: lambda c: self._engine.outbox.record(c.deliveries),
             AcceptMessage: lambda c: self._engine.outbox.accept(c.message, c.channels),
             RequestSnapshot: lambda _: self.publish_all(),
         }

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from core.clock import Clock
 from core.commands import OutboxDue
@@ -58,9 +58,9 @@ class Outbox:
         if self._routes is not None:
             self._accepted.extend(self._routes.message_lines(message, channels))
 
-    def record(self, delivery: Delivery) -> None:
-        """Note what became of a message; it is written with the next `flush`."""
-        self._reports.append(delivery)
+    def record(self, deliveries: Iterable[Delivery]) -> None:
+        """Note what became of messages; it is written with the next `flush`."""
+        self._reports.extend(deliveries)
 
     def flush(self) -> None:
         """Write what was noted, in one transaction. What cannot be written now is kept and tried again."""

@@ -25,6 +25,7 @@ SHOWN_NAMES = 5
 SHOWN_TITLES = 3
 _WHITE = re.compile(r"[ \t\r\n\f\v\x85\u2028\u2029]+")  # not the no-break spaces, which are there on purpose
 _KEPT = "\n\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}"
+_WITHOUT_KEPT = dict.fromkeys(map(ord, _KEPT))
 LATE_AFTER = 120.0
 """Seconds after which a message must not look as if it were new."""
 _TITLE_LENGTH = 150
@@ -37,7 +38,9 @@ def clean(text: Any, limit: int = _BODY_LENGTH, *, one_line: bool = False) -> st
     masked = redactor.mask(str(text))
     if one_line:
         masked = _WHITE.sub(" ", masked)
-    kept = "".join(char for char in masked if char.isprintable() or char in _KEPT).strip()
+    kept = masked.strip()
+    if not kept.translate(_WITHOUT_KEPT).isprintable():
+        kept = "".join(char for char in masked if char.isprintable() or char in _KEPT).strip()
     return kept if len(kept) <= limit else kept[: limit - 1] + "…"
 
 

@@ -28,7 +28,7 @@ class Alerts(QObject):
     """Belongs to the GUI thread; no call blocks."""
 
     delivered = pyqtSignal(object)
-    """A `Delivery`: what became of a message."""
+    """A tuple of `Delivery`, oldest first: what became of messages."""
     accepted = pyqtSignal(object)
     """An `AcceptMessage` for the engine."""
 
@@ -51,7 +51,7 @@ class Alerts(QObject):
         self._manager = NotificationManager(
             self._config, parent=self, window=self._window, demo=self._demo, outbox=self._outbox
         )
-        self._manager.delivery_changed.connect(self.delivered)
+        self._manager.deliveries_changed.connect(self.delivered)
         self._manager.accepted.connect(self.accepted)
         while self._waiting:
             self._waiting.popleft()(self._manager)

@@ -20,13 +20,15 @@ from core.commands import (
     CommandResult,
     DeletePosition,
     EditPosition,
+    History,
     ImportPositions,
     OpenPosition,
-    RecordDelivery,
+    RecordDeliveries,
     StartBot,
     StopAllBots,
     StopBot,
 )
+from gui.main_window.pace import Pace
 from gui.workers.mailbox import Frame
 from gui.workers.websocket_worker import WebSocketWorker
 
@@ -47,6 +49,8 @@ class EngineLink(QObject):
     """A `Frame` with the newest ticks."""
     command_failed = pyqtSignal(object, str)
     """A `Command` was not carried out: why, in one sentence."""
+    signal_triggered = pyqtSignal(dict)
+    """A signal's payload; those of a storm a few milliseconds' worth at a time."""
     engine_ended = pyqtSignal()
     """The engine stopped working though nobody closed it; `ensure_running` tries again."""
 
@@ -56,6 +60,8 @@ class EngineLink(QObject):
         self._closed = False
         self._posted: dict[int, Command] = {}
         self._handlers: dict[type[Any], list[Callable[[Any], None]]] = defaultdict(list)
+        self._signals = Pace(self.signal_triggered.emit, self)
+        worker.signal_triggered.connect(self._signals.put)
         worker.frame_waiting.connect(self._take_frame)
         worker.core_event.connect(self.tell)
         worker.finished.connect(self._on_finished)
@@ -72,7 +78,7 @@ class EngineLink(QObject):
 
     def post(self, command: Command) -> None:
         """Ask the engine for something. What was entered brings an engine back that is down."""
-        if not isinstance(command, RecordDelivery | AcceptMessage):  # the log says enough of those that fail
+        if not isinstance(command, RecordDeliveries | AcceptMessage):  # those that fail are in the log
             self._posted[command.id] = command
         self.worker.post(command)
         if isinstance(command, WISHES):
@@ -80,6 +86,8 @@ class EngineLink(QObject):
 
     def tell(self, event: object) -> None:
         """Hand `event` to its handlers, as if it had come from the engine."""
+        if isinstance(event, History):
+            self._signals.flush()  # it tells of them, too: they must not come after it
         for handler in self._handlers[type(event)]:
             try:
                 handler(event)
@@ -94,6 +102,7 @@ class EngineLink(QObject):
         if self._closed:
             return
         self._closed = True
+        self._signals.flush()
         was_running = self.worker.isRunning()
         self.worker.stop()
         if not was_running:

@@ -17,7 +17,7 @@ from core.commands import (
     Command,
     OutboxDue,
     PositionsChanged,
-    RecordDelivery,
+    RecordDeliveries,
     SetInstruments,
     StartFeed,
     StopFeed,
@@ -221,7 +221,7 @@ class MainWindow(QMainWindow):
         self.docks["chart"].closed.connect(self.close_chart)
         desk.symbols.instruments_changed.connect(self._on_instruments)
         desk.notifications.test_requested.connect(self.alerts.test)
-        self.alerts.delivered.connect(self._on_delivery)
+        self.alerts.delivered.connect(self._on_deliveries)
         self.alerts.accepted.connect(link.post)
         link.on(BotAlert, self.alerts.bot)
         link.on(OutboxDue, self.alerts.left_over)
@@ -232,7 +232,7 @@ class MainWindow(QMainWindow):
         link.frame.connect(lambda _: self.money_bar.set_last_event(self._clock.time()))
         link.command_failed.connect(self._on_command_failed)
         link.engine_ended.connect(self._on_engine_ended)
-        worker.signal_triggered.connect(self.on_ws_signal_triggered)
+        link.signal_triggered.connect(self.on_ws_signal_triggered)
         worker.connection_status.connect(self.on_ws_connection_status)
 
     # --- reacting -----------------------------------------------------------------------------------
@@ -273,9 +273,9 @@ class MainWindow(QMainWindow):
         self.link.tell(FeedStatus(state="stopped", updated=self._clock.time()))
         self._set_scanning(False)
 
-    def _on_delivery(self, delivery: Delivery) -> None:
-        self.desk.notifications.add_delivery(delivery)
-        self.link.post(RecordDelivery(delivery=delivery))
+    def _on_deliveries(self, deliveries: tuple[Delivery, ...]) -> None:
+        self.desk.notifications.add_deliveries(deliveries)
+        self.link.post(RecordDeliveries(deliveries=deliveries))
 
     def _on_instruments(self, instruments: tuple[Instrument, ...]) -> None:
         self._said_unknown.clear()

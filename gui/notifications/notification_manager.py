@@ -37,6 +37,8 @@ class NotificationManager(QObject):
     """
 
     delivery_changed = pyqtSignal(object)
+    deliveries_changed = pyqtSignal(object)
+    """The same once per burst: a tuple, in order, after each was told by `delivery_changed`."""
     accepted = pyqtSignal(object)
     """An `AcceptMessage` for the engine; comes before the message's first `delivery_changed`."""
     _arrived = pyqtSignal()
@@ -130,6 +132,13 @@ class NotificationManager(QObject):
     @pyqtSlot()
     def _hand_on(self) -> None:
         self._announced.clear()
+        deliveries = []
         while self._waiting:
             told = self._waiting.popleft()
-            (self.delivery_changed if isinstance(told, Delivery) else self.accepted).emit(told)
+            if isinstance(told, Delivery):
+                deliveries.append(told)
+                self.delivery_changed.emit(told)
+            else:
+                self.accepted.emit(told)
+        if deliveries:
+            self.deliveries_changed.emit(tuple(deliveries))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from PyQt5.QtCore import Qt, pyqtSignal
 from PyQt5.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
@@ -93,7 +93,11 @@ class NotificationLogPanel(StreamPanel):
 
     def add_delivery(self, delivery: Delivery) -> None:
         """Add a line or bring it up to date."""
-        self._add((delivery,), GATHER_MS)
+        self.add_deliveries((delivery,))
+
+    def add_deliveries(self, deliveries: Sequence[Delivery]) -> None:
+        """Add lines or bring them up to date, oldest first."""
+        self._add(deliveries, GATHER_MS)
 
     def _show(self, items: list[Delivery]) -> None:
         self.model.add_deliveries(items)

@@ -33,7 +33,11 @@ class EventBus:
 
     def publish(self, event: object) -> None:
         """Hand `event` to its subscribers; never raises."""
-        for handler in self._handlers.get(type(event), ()):
+        try:
+            handlers = self._handlers[type(event)]
+        except KeyError:
+            return
+        for handler in handlers:
             try:
                 handler(event)
             except Exception:

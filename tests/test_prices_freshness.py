@@ -417,6 +417,36 @@ def test_of_two_equal_stamps_the_first_source_stays():
     assert desk.see(101.0, source="beta") is None
 
 
+@pytest.mark.allow_log("out of order")
+def test_of_two_equal_stamps_of_one_source_another_price_is_taken_and_the_same_one_is_not():
+    desk = Desk()
+    first = desk.seen(100.0)
+    assert desk.see(100.0) is None
+    second = desk.seen(101.0)
+    assert (second.price, second.stamp) == (101.0, first.stamp)
+    assert desk.see(102.0, stamp=first.stamp - 1.0) is None, "older, though of the same source"
+
+
+@given(
+    age=st.sampled_from((-59.0, 0.0, 0.5, 59.0, 60.0, 61.0, 905.0, 961.0, 1300.0)),
+    span=st.sampled_from((0.0, 60.0)),
+    declared=st.sampled_from((None, 0.0, -1.0, 900.0, 1e9, math.nan)),
+    now=st.sampled_from((WEDNESDAY, at("2026-11-18 20:00"))),
+    simulated=st.booleans(),
+)
+def test_the_usual_price_is_judged_like_all_others(age, span, declared, now, simulated):
+    desk = Desk(now, trade_simulation=simulated)
+    for price in (100.0, 101.0, 102.0):  # the second and third of the same moment
+        desk.see(price, age=age, span=span, declared_delay=declared, simulated=simulated)
+    state = desk.book.states[ASELS.key]
+    found = (state.freshness, state.delay, state.expires, state.expires_mono)
+    told = quote(
+        ASELS, 102.0, stamp=now - age, received=now, span=span, declared_delay=declared, simulated=simulated
+    )
+    desk.book._judge(state, told, state.effective, advances=False)
+    assert found == (state.freshness, state.delay, state.expires, state.expires_mono)
+
+
 # --- simulation -----------------------------------------------------------------------------------------
 
 

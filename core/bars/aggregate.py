@@ -64,13 +64,17 @@ class Aggregator:
             self.refused["simulated"] += 1
             return
         received = tick.received
-        stamp = tick.stamp if tick.stamp < received else received
-        bar = self._growing.get(tick.key)
+        stamp, price = tick.stamp, tick.price
+        stamp = stamp if stamp < received else received
+        bar: Growing | None
+        try:
+            bar = self._growing[tick.key]
+        except KeyError:
+            bar = None
         if bar is None or not bar.start <= stamp < bar.end:
-            bar = self._begin(tick.key, stamp, tick.price)
+            bar = self._begin(tick.key, stamp, price)
             if bar is None:
                 return
-        price = tick.price
         if price > bar.high:
             bar.high = price
         elif price < bar.low:

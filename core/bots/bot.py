@@ -23,6 +23,10 @@ from core.exchanges import exchange_of
 from core.i18n import tr
 from core.model import Freshness, Quote, Tick
 
+_RUNNING = BotStatus.RUNNING
+_BAR, _TICK = Wake.BAR, Wake.TICK
+"""Looking a member up in its enum costs more than most of what is done with a price."""
+
 
 class Bot(BotBase):
     """See the module's docstring. Belongs to the engine's thread."""
@@ -133,9 +137,11 @@ class Bot(BotBase):
         the silence before it in seconds.
         """
         price, received = tick.price, tick.received
-        if effective <= spot.effective and spot.seen(price, effective, received):
-            if effective == spot.effective:  # the same price again is of this moment again
-                spot.tradable, spot.freshness = True, tick.freshness
+        if effective < spot.effective:
+            return False
+        if effective == spot.effective and price == spot.price and received == spot.received:
+            # The same price again is of this moment again.
+            spot.tradable, spot.freshness = True, tick.freshness
             return False
         if session > self._day and spot.key.startswith(self._main):
             self._begin_day(session, received)
@@ -150,7 +156,7 @@ class Bot(BotBase):
             self._watch_levels(spot, price, received, gap)
         if self.trader.blind:
             self.trader.blind.pop(spot.key, None)
-        if self.mode is not BotStatus.RUNNING:
+        if self.mode is not _RUNNING:
             return False
         # Only a price of what is held, or a fill, changes what the bot is worth.
         if self._limited and (spot.quantity or self._filled) and self._ends_day(received):
@@ -232,12 +238,12 @@ class Bot(BotBase):
             if signal is not None:
                 spot.signal = signal
                 return True
-        elif wake is Wake.BAR and (finished or spot.filled):
+        elif wake is _BAR and (finished or spot.filled):
             spot.filled = False
             return True
         interval = self.config.check_interval_sec
         if interval <= 0:
-            return wake is Wake.TICK
+            return wake is _TICK
         return not spot.cycle_at <= tick.received < spot.cycle_at + interval
 
     # --- inside -------------------------------------------------------------------------------------

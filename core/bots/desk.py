@@ -39,7 +39,7 @@ SLOW_STORE = 10.0
 SLOWEST_MARKS = 2.0
 RETRY_EVERY = 1.0
 """Seconds between two attempts to write what could not be stored."""
-_LIVELY = (Freshness.LIVE, Freshness.DELAYED)
+_LIVE, _DELAYED = Freshness.LIVE, Freshness.DELAYED
 
 
 class BotDesk:
@@ -76,15 +76,15 @@ class BotDesk:
     def on_tick(self, quote: Quote, tick: Tick, state: PriceState) -> None:
         """Show a vetted price to the bots of its instrument."""
         watchers = self.by_key.get(tick.key)
-        if watchers is None or self._journal.blocked:
+        if watchers is None or self._journal.waiting:
             return
-        effective = state.effective
+        effective, session, gap = state.effective, state.session, state.gap
         if not self._is_true(tick, state):
             self._on_untrue(watchers, tick, effective)
             return
         for bot, spot in watchers:
             try:
-                if bot.on_price(spot, tick, quote, effective, state.session, state.gap):
+                if bot.on_price(spot, tick, quote, effective, session, gap):
                     self._cycles.want(bot, spot)
             except Exception as bug:  # noqa: BLE001 - told and logged; one bot stops no other
                 self._on_bug(bot, bug)
@@ -98,9 +98,10 @@ class BotDesk:
         if tick.simulated:
             if not self._around.simulated or freshness is not Freshness.SIMULATED:
                 return False
-        elif freshness not in _LIVELY:
+        elif freshness is not _LIVE and freshness is not _DELAYED:
             return False
-        return state.session >= 0.0 and state.effective >= state.newest and not self._around.holds(tick.key)
+        holds = self._around.holds
+        return state.session >= 0.0 and state.effective >= state.newest and not holds(tick.key)
 
     def _on_untrue(self, watchers: Watchers, tick: Tick, effective: float) -> None:
         disputed = self._around.holds(tick.key)

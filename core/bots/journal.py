@@ -18,13 +18,14 @@ log = logging.getLogger(__name__)
 class BotJournal:
     """Stores steps, all of a batch in one transaction, then publishes them. What cannot be stored waits.
 
-    While something waits, `blocked` is set and no bot may go on. `states` holds what was last stored of each.
+    While something waits, it is `blocked` and no bot may go on. `states` holds what was last stored of each.
     """
 
     def __init__(self, store: Store, bus: EventBus) -> None:
         self._store = store
         self._bus = bus
-        self._waiting: list[BotChange] = []
+        self.waiting: list[BotChange] = []
+        """Steps that could not be stored yet."""
         self._error = ""
         self.states: dict[str, BotState] = {}
         self.overtaken = False
@@ -35,15 +36,15 @@ class BotJournal:
     @property
     def blocked(self) -> bool:
         """Whether steps wait."""
-        return bool(self._waiting)
+        return bool(self.waiting)
 
     def write(self, changes: Sequence[BotChange] = ()) -> bool:
         """Store `changes` after what waits; False if that is not possible at the moment."""
-        self._waiting += changes
-        if not self._waiting:
+        self.waiting += changes
+        if not self.waiting:
             return True
         try:
-            self._store.commit_bots(self._waiting)
+            self._store.commit_bots(self.waiting)
         except StaleBotError as error:
             self._lose_all(error)
             return True
@@ -53,20 +54,20 @@ class BotJournal:
         except (ValueError, TypeError):
             log.exception("a bot's step cannot be stored")
             return self._write_singly()
-        self._stored(self._waiting)
-        self._waiting = []
+        self._stored(self.waiting)
+        self.waiting = []
         self._tell("")
         return True
 
     def abandon(self) -> None:
         """The store is about to be closed: what could not be written by now is lost, and the log says so."""
-        if self._waiting:
-            log.error("%d steps of bots were never stored", len(self._waiting))
-            self._waiting = []
+        if self.waiting:
+            log.error("%d steps of bots were never stored", len(self.waiting))
+            self.waiting = []
 
     def _write_singly(self) -> bool:
         """Find the steps that cannot be stored and leave out the rest of their bots' steps."""
-        waiting, self._waiting = self._waiting, []
+        waiting, self.waiting = self.waiting, []
         for number, change in enumerate(waiting):
             bot_id = change.state.bot_id
             if bot_id in self.broken:
@@ -77,7 +78,7 @@ class BotJournal:
                 self._lose_all(error)
                 return True
             except StorageError as error:
-                self._waiting = waiting[number:]
+                self.waiting = waiting[number:]
                 self._tell(str(error))
                 return False
             except (ValueError, TypeError) as bug:
@@ -100,14 +101,14 @@ class BotJournal:
 
     def _lose_all(self, error: StaleBotError) -> None:
         log.error("bots were moved by somebody else, so they are read anew: %s", error)
-        self._waiting = []
+        self.waiting = []
         self.overtaken = True
         self._bus.publish(Notice("error", "bots.overtaken"))
 
     def _tell(self, error: str) -> None:
         """Say once that nothing can be stored, and once that it works again."""
         if error and error != self._error:
-            log.warning("%d steps of bots cannot be stored yet: %s", len(self._waiting), error)
+            log.warning("%d steps of bots cannot be stored yet: %s", len(self.waiting), error)
             self._bus.publish(Notice("error", "bots.not_stored", {"error": error}))
         elif self._error and not error:
             self._bus.publish(Notice("info", "bots.stored_again"))

@@ -51,7 +51,10 @@ class BarSeries:
     def add(self, tick: Tick, quote: Quote) -> bool:
         """Take in a true price; whether a bar is finished by it."""
         told = quote.span == MINUTE
-        moment = quote.stamp if told else min(tick.stamp, tick.received)
+        moment = quote.stamp
+        if not told:
+            stamp, received = tick.stamp, tick.received
+            moment = received if received < stamp else stamp
         finished = False
         if not self.start <= moment < self.end:
             if moment < self.start:

@@ -64,12 +64,6 @@ class Spot:
         else:
             self.low, self.high = max(far, default=-math.inf), near
 
-    def seen(self, price: float, effective: float, received: float) -> bool:
-        """Whether this very price, or one after it, was taken in before."""
-        if effective != self.effective:
-            return effective < self.effective
-        return price == self.price and received == self.received
-
     def forget_future(self, now: float) -> None:
         """What was stored by a clock that was far ahead must not make every price look old."""
         if self.effective > now + FUTURE:

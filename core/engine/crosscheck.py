@@ -37,6 +37,7 @@ NIGHT = 6 * 3600.0
 """Prices this far apart may belong to two sessions."""
 CLOSING = 300.0
 """A price of the last so many seconds of a session, or from after it, is taken for its close."""
+_INFINITE = math.inf
 
 
 class Voice(RecentPrices):
@@ -73,11 +74,12 @@ class CrossCheck:
     def hear(self, quote: Quote) -> SourceConflict | None:
         """Take note of `quote`; a conflict that begins, changes its prices or ends (`over`), else None."""
         price = quote.price
-        if not 0.0 < price < math.inf or quote.simulated or self.tolerance <= 0.0:
+        if not 0.0 < price < _INFINITE or quote.simulated or self.tolerance <= 0.0:
             return None
-        voices = self._voices.get(quote.key)
-        voice = None if voices is None else voices.get(quote.source)
-        if voices is None or voice is None:
+        try:
+            voices = self._voices[quote.key]
+            voice = voices[quote.source]
+        except KeyError:
             voices, voice = self._first(quote.key, quote.source)
         at, received = quote.stamp + quote.span, quote.received
         at = at if at < received else received

@@ -87,12 +87,13 @@ class Portfolio:
 
     def on_tick(self, tick: Tick) -> None:
         """Value the holdings in this instrument at its new price."""
-        holding = self._holdings.get(tick.key)
-        if holding is None:
-            return
+        key = tick.key
+        if key not in self._holdings:
+            return  # The usual case.
+        holding = self._holdings[key]
         if tick.simulated and not self.trade_simulation:
             # Somebody makes up prices because the real one has died.
-            self.on_freshness(tick.key, Freshness.STALE)
+            self.on_freshness(key, Freshness.STALE)
             return
         price = tick.price
         before = holding.price

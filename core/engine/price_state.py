@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
-from core.model import Freshness, Tick
+from core.model import Freshness, Quote, Tick
+
+_INFINITE = math.inf
 
 
 class Window:
@@ -55,3 +57,32 @@ class PriceState:
         self.delay: float | None = None
         self.expires = math.inf
         self.expires_mono = math.inf
+
+    def enter_session(self, session: float, close: float | None) -> None:
+        """Note a price's session and its previous close."""
+        if session != self.session:
+            self.session = session
+            self.first_price = None
+        if close is not None and 0.0 < close < _INFINITE:
+            self.previous_close = close
+            self.previous_session = session
+        elif session not in (self.previous_session, -1.0):
+            self.previous_close = None
+
+
+def tick_of(quote: Quote, base: float, state: PriceState) -> Tick:
+    """The tick of an accepted quote; its change is against `base`."""
+    opened, high, low, volume = quote.open, quote.high, quote.low, quote.volume
+    if opened is not None and not 0.0 < opened < _INFINITE:
+        opened = None
+    if high is not None and not 0.0 < high < _INFINITE:
+        high = None
+    if low is not None and not 0.0 < low < _INFINITE:
+        low = None
+    if volume is not None and not 0.0 <= volume < _INFINITE:
+        volume = None
+    return Tick(
+        quote.key, quote.price, (quote.price / base - 1.0) * 100.0, quote.stamp, quote.received, quote.source,
+        quote.simulated, state.freshness, state.delay, state.basis, state.previous_close, opened, high, low,
+        volume,
+    )  # fmt: skip

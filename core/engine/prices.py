@@ -18,7 +18,7 @@ from collections.abc import Iterable
 import msgspec
 
 from core.clock import Clock
-from core.engine.price_state import PriceState, Window
+from core.engine.price_state import PriceState, Window, tick_of
 from core.market_calendar import MarketCalendar
 from core.model import Freshness, FreshnessChange, Quote, Tick
 
@@ -124,8 +124,9 @@ class PriceBook:
         if not (received - OLDEST <= stamp <= received + FUTURE_TOLERANCE):
             self._reject_stamp(quote)
             return None
-        state = self.states.get(quote.key)
-        if state is None:
+        try:
+            state = self.states[quote.key]
+        except KeyError:
             state = self.state(quote.key)
         if self._now >= state.window.valid_until:
             self._refresh(state.window, quote.key.partition(":")[0])
@@ -136,9 +137,18 @@ class PriceBook:
             return None
         good_until = stamp + quote.span
         effective = good_until if good_until < received else received
-        if effective <= state.effective and not self._is_welcome(state, quote, effective):
-            return self._learn_close(state, quote, effective)
-        return self._accept(state, quote, effective)
+        last = state.last
+        if (
+            effective > state.effective
+            # Another price of the same moment, told apart without a call as providers' clocks are coarse.
+            or (
+                effective == state.effective and last is not None and quote.price != last.price
+                and quote.source == state.source and last.simulated is quote.simulated
+            )
+            or self._is_welcome(state, quote, effective)
+        ):  # fmt: skip
+            return self._accept(state, quote, effective)
+        return self._learn_close(state, quote, effective)
 
     @staticmethod
     def _learn_close(state: PriceState, quote: Quote, effective: float) -> Tick | None:
@@ -185,15 +195,26 @@ class PriceBook:
         elif advances:
             state.advanced += 1
         state.gap = 0.0
-        opened = state.window.open
+        window = state.window
+        opened = window.open
         session = opened if effective >= opened else -1.0
         close = quote.previous_close
         same_session = session == state.session
         if not same_session or (close is not None and close != state.previous_close):
-            self._enter_session(state, session, close)
+            state.enter_session(session, close)
         if same_session and (mono - state.arrived_mono > longest or received - state.arrived > longest):
             state.gap = max(mono - state.arrived_mono, received - state.arrived)
-        self._judge(state, quote, effective, advances)
+        now = self._now
+        lag = now - effective if now > effective else 0.0
+        if window.is_open and lag < longest and not quote.declared_delay and not quote.simulated:
+            # The usual case, as `_judge` would judge it.
+            state.freshness = _LIVE
+            state.delay = lag
+            left = longest - lag
+            state.expires = now + left
+            state.expires_mono = mono + left
+        else:
+            self._judge(state, quote, effective, advances)
         state.effective = effective
         state.arrived = received
         state.arrived_mono = mono
@@ -205,20 +226,8 @@ class PriceBook:
             state.basis = "previous_close"
         else:
             base = self._session_base(state, quote)
-        tick = state.last = _tick(quote, base, state)
+        tick = state.last = tick_of(quote, base, state)
         return tick
-
-    @staticmethod
-    def _enter_session(state: PriceState, session: float, close: float | None) -> None:
-        """Note a price's session and its previous close."""
-        if session != state.session:
-            state.session = session
-            state.first_price = None
-        if close is not None and 0.0 < close < _INFINITE:
-            state.previous_close = close
-            state.previous_session = session
-        elif session not in (state.previous_session, -1.0):
-            state.previous_close = None
 
     @staticmethod
     def _session_base(state: PriceState, quote: Quote) -> float:
@@ -287,7 +296,7 @@ class PriceBook:
         state.expires = self._now + self.stale_after
         state.expires_mono = self._mono + self.stale_after
         tick = state.last = msgspec.structs.replace(
-            _tick(quote, base, state), previous_close=base if state.basis == "previous_close" else None
+            tick_of(quote, base, state), previous_close=base if state.basis == "previous_close" else None
         )
         return tick
 
@@ -380,20 +389,3 @@ class PriceBook:
         self.rejected[kind] += 1
         if self.rejected[kind] == 1:
             log.warning("refused a quote of %s: bad %s (further ones are only counted)", key, kind)
-
-
-def _tick(quote: Quote, base: float, state: PriceState) -> Tick:
-    opened, high, low, volume = quote.open, quote.high, quote.low, quote.volume
-    if opened is not None and not 0.0 < opened < _INFINITE:
-        opened = None
-    if high is not None and not 0.0 < high < _INFINITE:
-        high = None
-    if low is not None and not 0.0 < low < _INFINITE:
-        low = None
-    if volume is not None and not 0.0 <= volume < _INFINITE:
-        volume = None
-    return Tick(
-        quote.key, quote.price, (quote.price / base - 1.0) * 100.0, quote.stamp, quote.received, quote.source,
-        quote.simulated, state.freshness, state.delay, state.basis, state.previous_close, opened, high, low,
-        volume,
-    )  # fmt: skip

@@ -139,7 +139,11 @@ class SignalRule:
     def check(self, tick: Tick, session: float, gap: float = 0.0) -> Signal | None:
         """The signal that `tick` gives, if any. `session` names the price's session (negative: one that is
         over), `gap` is in seconds. Ticks that may not signal leave no trace."""
-        watch = self._watches.get(tick.key)
+        watch: _Watch | None
+        try:
+            watch = self._watches[tick.key]
+        except KeyError:
+            watch = None
         if (
             watch is not None and watch.sell_at < tick.price < watch.buy_at and session == watch.session
             and self.noise is None and (watch.signalled or tick.previous_close == watch.basis_close)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PyQt5.QtCore import QEvent, QSize, Qt, QTimer, pyqtSignal
 from PyQt5.QtGui import QCloseEvent, QGuiApplication, QKeyEvent, QPaintEvent, QShowEvent
@@ -26,7 +26,6 @@ from core.config import Config
 from core.config_file import as_config, resolve_instruments
 from core.engine.worlds import StoreFactory, replays, trades_simulation
 from core.feed.budget import PROCESS_BUDGETS, BudgetRegistry
-from core.feed.live_feed import SourceFactory
 from core.i18n import set_language, tr
 from core.market_calendar import MarketCalendar
 from core.model import Delivery, FeedStatus, Instrument, Notice, PortfolioSnapshot
@@ -49,6 +48,9 @@ from gui.main_window.payloads import read_signal
 from gui.main_window.settings_flow import SettingsFlow
 from gui.main_window.views import Views
 from gui.workers.websocket_worker import WebSocketWorker, memory_store
+
+if TYPE_CHECKING:
+    from core.feed.live_feed import SourceFactory
 
 log = logging.getLogger(__name__)
 

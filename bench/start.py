@@ -11,7 +11,7 @@ RUNS = 7
 def run() -> list[Figure]:
     """Medians over several starts in one go."""
     result = measure("bench.start_child", (RUNS,), seconds=180.0)
-    where = f"median of {RUNS}, {screen()[2]}"
+    where = f"median of {RUNS}, compiled files kept, {screen()[2]}"
     return [
         Figure("process start to painted window", result["median_s"], "s", 0.5, note=where),
         Figure("slowest of them", result["worst_s"], "s"),

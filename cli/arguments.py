@@ -6,7 +6,6 @@ Needs the standard library only, since `run.py` reads the command line before th
 from __future__ import annotations
 
 import argparse
-import difflib
 import math
 import re
 import sys
@@ -144,7 +143,9 @@ def _check_belonging(parser: argparse.ArgumentParser, found: argparse.Namespace,
 
 
 def _unknown(word: str, known: Sequence[str]) -> str:
-    nearest = difflib.get_close_matches(word.partition("=")[0], known, n=1)
+    from difflib import get_close_matches  # here, as no start waits for what is mistyped
+
+    nearest = get_close_matches(word.partition("=")[0], known, n=1)
     if nearest:
         return tr("cli.unknown_nearest", word=word, nearest=nearest[0])
     return tr("cli.unknown", word=word)

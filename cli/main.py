@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import traceback
@@ -39,6 +40,7 @@ def _dispatch(options: Options) -> int:
 
 def _run_mode(options: Options) -> int:
     if options.mode == "desktop":
+        gc.disable()  # what a start makes is no garbage; `run_desktop` puts it aside and looks for some again
         from gui.app import run_desktop
 
         return run_desktop(

@@ -7,10 +7,9 @@ what a field accepts; all three read the same `msgspec` constraints. Rules betwe
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -245,10 +244,10 @@ def _missing(section: type[Section], item: Mapping[str, Any], path: str) -> Iter
 
 
 def _unknown_key(path: str, key: str, value: Any, known: tuple[str, ...], prefix: str) -> Problem:
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    near = _like(key, known)
     if not near:  # perhaps the right key in the wrong section
         by_name = {leaf.rpartition(".")[2]: leaf for leaf in reversed(all_paths())}
-        near = [by_name[name] for name in difflib.get_close_matches(key, by_name, n=1, cutoff=0.8)]
+        near = [by_name[name] for name in _like(key, by_name, 0.8)]
     elif prefix:
         near = [prefix + near[0]]
     nearest = near[0] if near else ""
@@ -286,8 +285,15 @@ def _leaf_problems(path: str, hint: Any, value: Any) -> Iterator[Problem]:
 
 def _nearest_choice(value: Any, choices: tuple[str, ...]) -> str:
     lowered = {choice.lower(): choice for choice in choices}
-    near = difflib.get_close_matches(str(value).lower(), lowered, n=1, cutoff=0.6)
+    near = _like(str(value).lower(), lowered)
     return f'"{lowered[near[0]]}"' if near else ""
+
+
+def _like(word: str, known: Iterable[str], cutoff: float = 0.6) -> list[str]:
+    """The one of `known` that looks most like `word`, if any does."""
+    from difflib import get_close_matches  # here, as no start waits for what is wrong
+
+    return get_close_matches(word, list(known), n=1, cutoff=cutoff)
 
 
 def _is_plain(value: Any) -> bool:

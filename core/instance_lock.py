@@ -7,7 +7,6 @@ first instance listens on a Unix socket in the data directory (a named pipe on W
 from __future__ import annotations
 
 import errno
-import hashlib
 import logging
 import os
 import sys
@@ -156,13 +155,17 @@ class InstanceLock:
 
 def _address_for(data_dir: Path) -> str:
     """The channel's address: the same for every way of writing the directory's path."""
-    name = hashlib.sha256(
-        os.path.normcase(data_dir.resolve()).encode("utf-8", "surrogateescape")
-    ).hexdigest()[:16]
     if sys.platform == "win32":
-        return rf"\\.\pipe\swing-hunter-{name}"
+        return rf"\\.\pipe\swing-hunter-{_mark_of(data_dir)}"
     own = data_dir.resolve() / _SOCKET_NAME
     if len(os.fsencode(own)) <= _LONGEST_SOCKET_PATH:
         return str(own)
     runtime = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
-    return str(Path(runtime) / f"swing-hunter-{name}.sock")
+    return str(Path(runtime) / f"swing-hunter-{_mark_of(data_dir)}.sock")
+
+
+def _mark_of(data_dir: Path) -> str:
+    import hashlib  # it brings OpenSSL, for which most starts need not wait
+
+    name = os.path.normcase(data_dir.resolve()).encode("utf-8", "surrogateescape")
+    return hashlib.sha256(name).hexdigest()[:16]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
 import socket
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from PyQt5.QtCore import QObject, QSocketNotifier, Qt, QTimer, pyqtSignal
@@ -29,6 +32,8 @@ READING_SECONDS = 15.0
 """For so long a refusal stays on the screen."""
 STARTED_VARIABLE = "SWING_STARTED"
 """When the process was started (Unix seconds), as `run.py` notes it."""
+GL_VARIABLE = "QT_XCB_GL_INTEGRATION"
+"""With which of X11's ways to OpenGL Qt works; it is read when the first window is made."""
 log = logging.getLogger(__name__)
 
 
@@ -38,6 +43,32 @@ def put_window_first() -> None:
     Python's default of 5 ms makes a 16 ms timer late when several threads work at full speed.
     """
     sys.setswitchinterval(0.0005)
+
+
+@contextmanager
+def without_opengl() -> Iterator[None]:
+    """The first window that is shown in here comes up without OpenGL on X11, and so do all after it.
+
+    Nothing here draws with it, and loading the graphics driver takes 40 ms and more. Whoever chose otherwise
+    in the environment gets it; programs that are started later never learn of this.
+    """
+    if GL_VARIABLE in os.environ:
+        yield
+        return
+    os.environ[GL_VARIABLE] = "none"
+    try:
+        yield
+    finally:
+        os.environ.pop(GL_VARIABLE, None)
+
+
+def collect_garbage_again() -> None:
+    """End the start, for which `cli.main` had switched the search for garbage off.
+
+    What was made so far stays until the end, so later searches, which hold the window up, leave it out.
+    """
+    gc.freeze()
+    gc.enable()
 
 
 def run_desktop(
@@ -53,8 +84,10 @@ def run_desktop(
         try:
             return _start(app, interrupts, config_path, data_dir, demo, duration)
         except ConfigError as error:
+            collect_garbage_again()
             return _refuse_config(app, interrupts, error, _config_file(config_path, data_dir), duration)
         except SwingHunterError as error:
+            collect_garbage_again()
             return _refuse(app, interrupts, str(error), duration)
 
 
@@ -88,14 +121,16 @@ def _run(
         open_store=session.open_store, demo=session.demo,
     )  # fmt: skip
     bridge = _Bridge(window)
-    lock.listen(bridge.raise_requested.emit)
     logs.catch_crashes(bridge.tell_bug)
     window.settings.applied.connect(lambda new: logs.set_level(new.log_level, debug=new.debug_mode))
     window.first_painted.connect(_note_painted)
+    window.first_painted.connect(lambda: lock.listen(bridge.raise_requested.emit))
     if logs.warning:
         window.notice_bar.say("warning", logs.warning)
     interrupts.target = window
-    window.show()
+    with without_opengl():
+        window.show()
+    collect_garbage_again()
     server = ServerHost(window.worker, session.data_dir, window, shares=not session.demo)
     server.said.connect(window.notice_bar.say)
     window.first_painted.connect(lambda: server.apply(session.config))

@@ -20,7 +20,8 @@ from gui import app
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ("sqlalchemy", "requests", "pandas", "numpy", "yfinance", "tvDatafeed", "smtplib", "qtawesome",
-         "keyring", "websocket", "curl_cffi", "alembic")  # fmt: skip
+         "keyring", "websocket", "curl_cffi", "alembic", "core.engine.engine", "core.feed.live_feed",
+         "hashlib", "difflib", "html", "multiprocessing")  # fmt: skip
 PATIENCE = 30.0
 RUN = """
 import sys
@@ -101,6 +102,36 @@ def test_nothing_heavy_is_imported_before_the_paint(data_dir: Path) -> None:
     process = start(data_dir, duration=0.3, extra=extra)
     out, _ = process.communicate(timeout=PATIENCE)
     assert out.splitlines() == ["HEAVY []"]
+
+
+def test_the_start_looks_for_no_garbage_and_the_window_does(data_dir: Path) -> None:
+    extra = """
+import gc
+gc.disable()  # as `cli.main` does before it imports anything of the desktop
+app._note_painted = lambda: print(gc.isenabled(), gc.get_freeze_count() > 10_000)
+"""
+    out, _ = start(data_dir, duration=0.3, extra=extra).communicate(timeout=PATIENCE)
+    assert out.splitlines() == ["True True"]
+
+
+def test_a_refusal_looks_for_garbage_again(tmp_path: Path) -> None:
+    extra = """
+import atexit, gc
+gc.disable()
+atexit.register(lambda: print(gc.isenabled()))
+"""
+    process = start(tmp_path, config=tmp_path / "missing.json", duration=0.2, extra=extra)
+    assert process.communicate(timeout=PATIENCE)[0].splitlines() == ["True"]
+
+
+@pytest.mark.parametrize("chosen", [None, "xcb_glx"])
+def test_only_the_window_comes_up_without_opengl(monkeypatch: pytest.MonkeyPatch, chosen: str | None) -> None:
+    monkeypatch.delenv(app.GL_VARIABLE, raising=False)
+    if chosen:
+        monkeypatch.setenv(app.GL_VARIABLE, chosen)
+    with app.without_opengl():
+        assert os.environ[app.GL_VARIABLE] == (chosen or "none")
+    assert os.environ.get(app.GL_VARIABLE) == chosen
 
 
 def test_the_demo_runs_in_a_database_of_its_own(data_dir: Path) -> None:

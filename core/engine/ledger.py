@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.commands import (
     AcceptMessage,
@@ -18,8 +18,10 @@ from core.commands import (
     RequestSnapshot,
     TradesChanged,
 )
-from core.engine.engine import Engine
 from core.model import Position
+
+if TYPE_CHECKING:
+    from core.engine.engine import Engine
 
 
 class Ledger:

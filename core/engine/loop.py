@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.bots.elsewhere import AnswerLater, BotsMoved
 from core.clock import Clock
@@ -29,10 +29,8 @@ from core.commands import (
 from core.config import Config
 from core.engine.bugs import BugTeller
 from core.engine.cluster import ClusterTie
-from core.engine.engine import Engine
 from core.engine.feed_diary import FeedDiary
 from core.engine.inbox import Inbox
-from core.engine.ledger import Ledger
 from core.engine.recording import Recording
 from core.engine.unguarded import Unguarded
 from core.engine.worlds import StoreFactory, feed_settings, replays, world_of
@@ -40,7 +38,6 @@ from core.errors import SwingHunterError, UserError, WorldError
 from core.events import EventBus
 from core.feed.budget import PROCESS_BUDGETS, BudgetRegistry
 from core.feed.history import BarHistory, HistoryFailed
-from core.feed.live_feed import LiveFeed, PushFactory, SourceFactory
 from core.feed.messages import InstrumentUnknown, SourceLost
 from core.model import FeedStatus, Instrument, Notice, Quote
 from core.notifications.routes import Routes
@@ -49,6 +46,11 @@ from core.replay.player import ReplayFeed, ReplayPortion
 from core.sources import registry
 from core.sources.base import DailyCloses
 from core.sources.registry import auto_order, create_source, push_order
+
+if TYPE_CHECKING:
+    from core.engine.engine import Engine
+    from core.engine.ledger import Ledger
+    from core.feed.live_feed import LiveFeed, PushFactory, SourceFactory
 
 log = logging.getLogger(__name__)
 
@@ -97,8 +99,7 @@ class EngineLoop:
         self._diary = FeedDiary(self._clock, self.bus)
         self._bugs = BugTeller(self.bus)
         self.alive_at = float("-inf")
-        """When the loop last did something (`clock.monotonic`): at least every second while it lives. Any
-        thread may read it."""
+        """When the loop last did something (`clock.monotonic`), at least every second; for any thread."""
 
     @property
     def engine(self) -> Engine:
@@ -136,6 +137,10 @@ class EngineLoop:
 
     def open(self) -> None:
         """Open the store and load the state. Raises `StorageError` when the store cannot be opened."""
+        from core.engine.engine import Engine  # here, in its own thread: no window waits for that
+        from core.engine.ledger import Ledger
+        from core.feed.live_feed import LiveFeed
+
         self._cluster.follow(self._config)
         try:
             self._engine = Engine(

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from core.clock import Clock
 from core.config import Config
 from core.engine.worlds import replays
-from core.feed.live_feed import PushFactory
 from core.feed.messages import SourceLost
 from core.model import FeedStatus
 from core.sources.base import DailyCloses
 from core.sources.push_base import PushSource
 
 if TYPE_CHECKING:
+    from core.feed.live_feed import PushFactory
     from core.replay.recorder import Recorder
 
 

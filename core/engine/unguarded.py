@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from core.clock import Clock
-from core.engine.engine import Engine
 from core.model import Notice
+
+if TYPE_CHECKING:
+    from core.engine.engine import Engine
 
 PATIENCE = 3.0
 """Seconds after which it is said that nobody has started the scan yet."""

@@ -12,12 +12,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from core.config import Config
-from core.engine.engine import Engine
 from core.errors import InputError, StorageError
 from core.feed.messages import FeedSink
 from core.i18n import tr
@@ -36,6 +35,9 @@ from core.replay.format import (
 from core.replay.reader import Recording, choose_recording
 from core.replay.stored import PREFIX, StoredDay
 from core.storage.base import Store
+
+if TYPE_CHECKING:
+    from core.engine.engine import Engine
 
 log = logging.getLogger(__name__)
 

@@ -45,7 +45,7 @@ class ChartHost(QStackedWidget):
         self._bot_trades: list[BotTrade] = []
         self._view: dict[str, Any] = {}
         self.panel: ChartPanel | None = None
-        self.addWidget(EmptyState("chart", "chart.empty_title", "chart.empty_text"))
+        self.addWidget(EmptyState("chart", "chart.empty_title", "chart.empty_text", parent=self))
 
     @property
     def key(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PyQt5.QtCore import QObject
 from PyQt5.QtWidgets import QWidget
 
@@ -53,24 +55,29 @@ LEAST_HEIGHT = 200
 
 
 class Desk(QObject):
-    """The panels: what the market does, what I hold, what happened."""
+    """The panels: what the market does, what I hold, what happened.
 
-    def __init__(self, config: Config, link: EngineLink, clock: Clock, parent: QObject) -> None:
+    Each is made inside of what `place` has for its name, in the order in which Tab shall go through them.
+    """
+
+    def __init__(
+        self, config: Config, link: EngineLink, clock: Clock, parent: QObject, place: Callable[[str], QWidget]
+    ) -> None:
         super().__init__(parent)
         self._link = link
         self._seen: frozenset[str] = frozenset()
         self._wants_bot_history = False
-        self.ticker = LivePriceTicker(default_exchange=config.exchange, clock=clock)
-        self.chart = ChartHost(self.ticker.model(), clock)
-        self.symbols = SymbolsPanel(default_exchange=config.exchange)
-        self.positions = PositionsPanel(now=clock.time)
-        self.trades = TradesPanel()
-        self.bots = BotStatusPanel(clock=clock)
-        self.bot_trades = BotTradesPanel(now=clock.time)
-        self.feed = FeedHealthPanel(now=real_clock(clock).time)
-        self.signals = SignalsPanel(now=clock.time)
-        self.notifications = NotificationLogPanel(now=clock.time)
-        self.log = LogPanel()
+        self.ticker = LivePriceTicker(place("live_prices"), default_exchange=config.exchange, clock=clock)
+        self.chart = ChartHost(self.ticker.model(), clock, place("chart"))
+        self.symbols = SymbolsPanel(place("symbols"), default_exchange=config.exchange)
+        self.positions = PositionsPanel(place("positions"), now=clock.time)
+        self.trades = TradesPanel(place("trades"))
+        self.signals = SignalsPanel(place("signals"), now=clock.time)
+        self.notifications = NotificationLogPanel(place("notifications"), now=clock.time)
+        self.feed = FeedHealthPanel(place("feed"), now=real_clock(clock).time)
+        self.log = LogPanel(place("log"))
+        self.bots = BotStatusPanel(place("bots"), clock=clock)
+        self.bot_trades = BotTradesPanel(place("bot_trades"), now=clock.time)
         for panel in (self.positions, self.bot_trades, self.notifications, self.log):
             panel.setMinimumWidth(LEAST_WIDTH)
         for panel in (self.positions, self.bot_trades):

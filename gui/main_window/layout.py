@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PyQt5.QtCore import QByteArray, QSettings, QSize, Qt, pyqtSignal
 from PyQt5.QtGui import QCloseEvent
-from PyQt5.QtWidgets import QDockWidget, QMainWindow, QSizePolicy, QTabBar, QTabWidget, QWidget
+from PyQt5.QtWidgets import QDockWidget, QMainWindow, QSizePolicy, QTabBar, QTabWidget, QVBoxLayout, QWidget
 
 from core.i18n import tr
 from gui.main_window.signs import words_of
@@ -26,6 +26,11 @@ LEFT_WIDTH = 320
 RIGHT_WIDTH = 300
 CHART_SHARES = (0.5, 0.3)
 """Of the window's height, for the chart and for what is below it; bars and tabs take the rest."""
+NAMES = (
+    "chart", "live_prices", "symbols", "positions", "trades", "signals", "notifications", "feed", "log",
+    "bots", "bot_trades",
+)  # fmt: skip
+"""The docks in the order in which Tab goes through them and tabs stand side by side."""
 MONEY_TABS = ("trades", "bot_trades")
 """The docks that stand behind the positions, as tabs."""
 LAYOUT_FILE = "window.ini"
@@ -66,7 +71,11 @@ class Dock(QDockWidget):
 
 
 class Docks:
-    """Makes docks, puts them into their places, stores and restores them."""
+    """Makes docks, puts them into their places, stores and restores them.
+
+    The docks are there before their panels, which are made inside of them: under a style sheet, Qt styles a
+    widget anew, with all that it holds, whenever it gets another parent.
+    """
 
     def __init__(self, window: QMainWindow, data_dir: Path | None) -> None:
         self._window = window
@@ -78,17 +87,17 @@ class Docks:
         window.setAnimated(False)
         self._locked = True
         window.setTabPosition(Qt.AllDockWidgetAreas, QTabWidget.North)
+        for name in NAMES:
+            self._make(name)
 
-    def add(self, name: str, widget: QWidget) -> Dock:
-        """A dock for `widget`; its title is the sentence `window.NAME`."""
+    def _make(self, name: str) -> None:
+        """A dock for the panel `name`; its title is the sentence `window.NAME`."""
         dock = Dock(words_of(tr(f"window.{name}")), self._window)
         dock.setObjectName(f"dock_{name}")
-        dock.setWidget(widget)
         dock.setProperty("keepFree", name in COMMANDING)
         dock.topLevelChanged.connect(lambda _floating: self._set_title_bar(dock))
         self._docks[name] = dock
         self._set_title_bar(dock)
-        return dock
 
     def set_locked(self, locked: bool) -> None:
         """Locked, docks have no title bars to drag them by, which leaves more room; their tabs name them."""
@@ -247,3 +256,15 @@ class Docks:
         for name, dock in self._docks.items():
             dock.setWindowTitle(words_of(title(f"window.{name}")))
             dock.widget().setWindowTitle(title(f"window.{name}"))
+
+
+def top_column(window: QMainWindow, *widgets: QWidget) -> QVBoxLayout:
+    """The column above the docks, with `widgets` in it."""
+    column = QWidget(window)
+    layout = QVBoxLayout(column)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(0)
+    for widget in widgets:
+        layout.addWidget(widget)
+    window.setMenuWidget(column)
+    return layout

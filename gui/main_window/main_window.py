@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PyQt5.QtCore import QEvent, QSize, Qt, QTimer, pyqtSignal
 from PyQt5.QtGui import QCloseEvent, QGuiApplication, QKeyEvent, QPaintEvent, QShowEvent
-from PyQt5.QtWidgets import QFileDialog, QMainWindow, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import QFileDialog, QMainWindow
 
 from core.bots.model import BotAlert
 from core.clock import Clock, SystemClock
@@ -26,7 +26,6 @@ from core.config import Config
 from core.config_file import as_config, resolve_instruments
 from core.engine.worlds import StoreFactory, replays, trades_simulation
 from core.feed.budget import PROCESS_BUDGETS, BudgetRegistry
-from core.feed.live_feed import SourceFactory
 from core.i18n import set_language, tr
 from core.market_calendar import MarketCalendar
 from core.model import Delivery, FeedStatus, Instrument, Notice, PortfolioSnapshot
@@ -42,13 +41,16 @@ from gui.main_window.bots_flow import BotsFlow
 from gui.main_window.control_bar import ControlBar
 from gui.main_window.desk import Desk
 from gui.main_window.engine_link import EngineLink
-from gui.main_window.layout import Docks
+from gui.main_window.layout import Docks, top_column
 from gui.main_window.money_bar import MoneyBar
 from gui.main_window.notice_bar import NoticeBar
 from gui.main_window.payloads import read_signal
 from gui.main_window.settings_flow import SettingsFlow
 from gui.main_window.views import Views
 from gui.workers.websocket_worker import WebSocketWorker, memory_store
+
+if TYPE_CHECKING:
+    from core.feed.live_feed import SourceFactory
 
 log = logging.getLogger(__name__)
 
@@ -95,14 +97,15 @@ class MainWindow(QMainWindow):
             data_dir=None if demo else data_dir,
         )  # fmt: skip
         self.link = EngineLink(self.worker, self)
-        self.desk = Desk(self._config, self.link, self._clock, self)
-        self.alerts = Alerts(self._config, self, demo=demo, outbox=data_dir is not None)
-        self.settings = SettingsFlow(self._config, config_store, self, open_store)
-        self.bots = BotsFlow(self.desk.bots, self.link, self.settings, self)
         self.control_bar = ControlBar(self._config.exchange, MarketCalendar(self._config.extra_closures))
         self.money_bar = MoneyBar(self._config.exchange)
         self.notice_bar = NoticeBar()
+        self._top = top_column(self, self.control_bar, self.notice_bar)  # before the panels, for Tab's sake
         self.docks = Docks(self, data_dir)
+        self.desk = Desk(self._config, self.link, self._clock, self, self.docks.__getitem__)
+        self.alerts = Alerts(self._config, self, demo=demo, outbox=data_dir is not None)
+        self.settings = SettingsFlow(self._config, config_store, self, open_store)
+        self.bots = BotsFlow(self.desk.bots, self.link, self.settings, self)
         self.views = Views(self, self.desk.chart, data_dir)
         self.actions_ = Actions(self)
         self._second = QTimer(self)
@@ -196,11 +199,11 @@ class MainWindow(QMainWindow):
         self.resize(QSize(*DEFAULT_SIZE).boundedTo(QGuiApplication.primaryScreen().availableSize()))
         self.setCorner(Qt.BottomLeftCorner, Qt.LeftDockWidgetArea)
         self.setCorner(Qt.BottomRightCorner, Qt.RightDockWidgetArea)
-        self.setMenuWidget(_column(self.actions_.menu_bar, self.control_bar, self.notice_bar))
+        self._top.insertWidget(0, self.actions_.menu_bar)
         self.statusBar().setSizeGripEnabled(False)
         self.statusBar().addPermanentWidget(self.money_bar, 1)
         for name, panel in self.desk.panels.items():
-            self.docks.add(name, panel)
+            self.docks[name].setWidget(panel)
         self.docks.restore()
         self.views.restore()
         self._show_instruments(resolve_instruments(self._config))
@@ -388,13 +391,3 @@ class MainWindow(QMainWindow):
             self.link.close()
             self.closing.emit()
         super().closeEvent(event)
-
-
-def _column(*widgets: QWidget) -> QWidget:
-    column = QWidget()
-    layout = QVBoxLayout(column)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(0)
-    for widget in widgets:
-        layout.addWidget(widget)
-    return column

@@ -47,10 +47,7 @@ class BotTradesPanel(QWidget):
         self._configs: tuple[BotConfig, ...] = ()
         self._asked = False
         self.model = BotTradesModel(self, now=now)
-        self.table = TableView(self.model, "bot_trades")
         self.days = BotDaysModel(self)
-        self.days_table = TableView(self.days, "bot_days")
-        self.curve = EquityCurve(self)
         self.totals = TotalsBar(self)
         self._later = QTimer(self)
         self._later.setSingleShot(True)
@@ -76,20 +73,7 @@ class BotTradesPanel(QWidget):
         bar = ActionBar((self.export_action,), self)
         for place, widget in enumerate((self.search, self.bot, self.period, self.outcome)):
             bar.row.insertWidget(place, widget)
-        self.empty = EmptyState("history", "bot_trades.empty_title", "bot_trades.empty_text")
-        self.empty.pressed.connect(self.clear_filter)
-        side = QWidget(self)
-        right = QVBoxLayout(side)
-        right.setContentsMargins(0, 0, 0, 0)
-        right.addWidget(self.curve, 1)
-        right.addWidget(self.days_table, 1)
-        split = QSplitter(Qt.Horizontal, self)
-        split.addWidget(self.table)
-        split.addWidget(side)
-        split.setStretchFactor(0, 5)
-        split.setStretchFactor(1, 3)
-        split.setChildrenCollapsible(True)
-        self._stack = TableOrEmpty(split, self.empty, self)
+        self._make_tables()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -97,6 +81,28 @@ class BotTradesPanel(QWidget):
         column.addWidget(self._stack, 1)
         column.addWidget(self.totals)
         self.setFocusProxy(self.table)
+
+    def _make_tables(self) -> None:
+        """The trades beside the curve and the days, from the outside in: see `TableOrEmpty`."""
+        self._stack = TableOrEmpty(self)
+        split = QSplitter(Qt.Horizontal, self._stack)
+        side = QWidget(split)
+        self.days_table = TableView(self.days, "bot_days", side)
+        self.curve = EquityCurve(side)
+        right = QVBoxLayout(side)
+        right.setContentsMargins(0, 0, 0, 0)
+        right.addWidget(self.curve, 1)
+        right.addWidget(self.days_table, 1)
+        self.table = TableView(self.model, "bot_trades", split)
+        split.insertWidget(0, self.table)
+        split.setStretchFactor(0, 5)
+        split.setStretchFactor(1, 3)
+        split.setChildrenCollapsible(True)
+        self.empty = EmptyState(
+            "history", "bot_trades.empty_title", "bot_trades.empty_text", parent=self._stack
+        )  # fmt: skip
+        self.empty.pressed.connect(self.clear_filter)
+        self._stack.fill(split, self.empty)
 
     # What the window tells
 

@@ -74,16 +74,16 @@ class EmptyState(QWidget):
 
 
 class TableOrEmpty(QStackedWidget):
-    """A table, or the empty state in its place."""
+    """A table, or the empty state in its place.
 
-    def __init__(self, table: QWidget, empty: EmptyState, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.table = table
-        self.empty = empty
-        self.addWidget(table)
+    Both are made with this as their parent, then `fill` it: Qt styles anew what gets another parent.
+    """
+
+    def fill(self, table: QWidget, empty: EmptyState) -> None:
+        """Take both in; the empty state first, as Qt shows the first."""
         self.addWidget(empty)
-        self.show_table(False)
+        self.addWidget(table)
 
     def show_table(self, filled: bool) -> None:
         """Show the table if it is `filled`, else the empty state."""
-        self.setCurrentIndex(0 if filled else 1)
+        self.setCurrentIndex(1 if filled else 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from html import escape
 from pathlib import Path
 
 from PyQt5.QtCore import QEvent, QSize, Qt
@@ -123,6 +122,8 @@ class TotalsBar(QLabel):
 
 
 def _part_html(part: tuple[str, str, str, str], colours: theme.Colors) -> str:
+    from html import escape  # here, as it brings a table of two thousand names
+
     label, value, role, note = (text.replace(" ", "\N{NO-BREAK SPACE}") for text in part)
     pieces = []
     if label:

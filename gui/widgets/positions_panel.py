@@ -42,12 +42,13 @@ class PositionsPanel(QWidget):
         self._default_exchange = "BIST"
         self._simulation_chosen = False
         self.model = PositionsModel(now, self)
-        self.table = TableView(self.model, "positions")
+        self._make_actions()
+        self._stack = TableOrEmpty(self)
+        self.table = TableView(self.model, "positions", self._stack)
         self.empty = EmptyState(
-            "position", "positions.empty_title", "positions.empty_text", "positions.empty_button"
+            "position", "positions.empty_title", "positions.empty_text", "positions.empty_button", self._stack
         )
         self.totals = TotalsBar(self)
-        self._make_actions()
         self._lay_out()
         self._connect()
         self.retranslate()
@@ -59,8 +60,6 @@ class PositionsPanel(QWidget):
         self.close_action = PanelAction(self, "check", "positions.close", self.close_position)
         self.delete_action = PanelAction(self, "delete", "positions.delete", self.delete_position, "Del")
         self.import_action = PanelAction(self, "import", "positions.import", self.choose_import)
-
-    def _lay_out(self) -> None:
         actions = (
             self.new_action,
             self.edit_action,
@@ -69,7 +68,9 @@ class PositionsPanel(QWidget):
             self.import_action,
         )
         self.bar = ActionBar(actions, self)
-        self._stack = TableOrEmpty(self.table, self.empty, self)
+
+    def _lay_out(self) -> None:
+        self._stack.fill(self.table, self.empty)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)

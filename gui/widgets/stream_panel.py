@@ -25,12 +25,15 @@ class StreamPanel(QWidget):
         super().__init__(parent)
         self._rows = model
         self._domain = domain
-        self.table = TableView(model, name)
+        self._stack = TableOrEmpty(self)
+        self.table = TableView(model, name, self._stack)
         self.count = QLabel(self)
         self.count.setProperty("role", "secondary")
-        self.empty = EmptyState(picture, f"{domain}.empty_title", f"{domain}.empty_text")
+        self.empty = EmptyState(
+            picture, f"{domain}.empty_title", f"{domain}.empty_text", parent=self._stack
+        )  # fmt: skip
         self.empty.pressed.connect(self.clear_filter)
-        self._stack = TableOrEmpty(self.table, self.empty, self)
+        self._stack.fill(self.table, self.empty)
         self._waiting: list[Any] = []
         self._gather = QTimer(self)
         self._gather.setSingleShot(True)

@@ -26,11 +26,14 @@ class TradesPanel(QWidget):
     def __init__(self, parent: QWidget | None = None, *, now: Callable[[], float] = time.time) -> None:
         super().__init__(parent)
         self.model = TradesModel(self, now=now)
-        self.table = TableView(self.model, "trades")
+        self._stack = TableOrEmpty(self)
+        self.table = TableView(self.model, "trades", self._stack)
         self.totals = TotalsBar(self)
         self.export_action = PanelAction(self, "export", "positions.export", self.export)
-        empty = EmptyState("history", "positions.trades_empty_title", "positions.trades_empty_text")
-        self._stack = TableOrEmpty(self.table, empty, self)
+        empty = EmptyState(
+            "history", "positions.trades_empty_title", "positions.trades_empty_text", parent=self._stack
+        )
+        self._stack.fill(self.table, empty)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)

@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PyQt5.QtCore import QThread, pyqtSignal, pyqtSlot
 
@@ -41,7 +41,6 @@ from core.engine.worlds import StoreFactory
 from core.errors import SwingHunterError
 from core.events import EventBus
 from core.feed.budget import PROCESS_BUDGETS, BudgetRegistry
-from core.feed.live_feed import SourceFactory
 from core.feed.messages import InstrumentUnknown
 from core.i18n import tr
 from core.instruments import parse_instrument
@@ -63,6 +62,9 @@ from core.sources.registry import create_source
 from core.storage.base import Store
 from gui.workers.mailbox import Frame, Mailbox
 from gui.workers.price_throttle import PriceThrottle
+
+if TYPE_CHECKING:
+    from core.feed.live_feed import SourceFactory
 
 log = logging.getLogger(__name__)
 

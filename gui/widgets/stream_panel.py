@@ -79,7 +79,7 @@ class StreamPanel(QWidget):
 
     def _refresh_state(self) -> None:
         shown, count = self._rows.rowCount(), self._rows.count_all()
-        name = "shown_all" if shown == count else "shown_some"
+        name = "shown_some" if shown != count else "shown_one" if count == 1 else "shown_all"
         self.count.setText(tr(f"{self._domain}.{name}", shown=shown, count=count))
         if count and not shown:
             names = ("filtered_title", "filtered_text", "filtered_button")

@@ -12,8 +12,6 @@ from gui import theme
 
 PRICE_ROOM = 28.0
 """Pixels of height per label of a price."""
-TIME_ROOM = 76.0
-"""Pixels of width per label of a time."""
 HEIGHT = 22
 TEXT_GAP = 6
 EDGE = 9.0
@@ -70,9 +68,9 @@ class ValueAxis(_Axis):
 
 
 class TimeAxis(_Axis):
-    """Times below. `ticks` gives (bar, label) for a range of bars and a number of labels."""
+    """Times below. `ticks` gives (bar, label) of what is in sight."""
 
-    def __init__(self, ticks: Callable[[float, float, float], list[tuple[int, str]]]) -> None:
+    def __init__(self, ticks: Callable[[], list[tuple[int, str]]]) -> None:
         self._ticks = ticks
         self._labels: dict[float, str] = {}
         super().__init__("bottom")
@@ -81,7 +79,7 @@ class TimeAxis(_Axis):
 
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
         """See pyqtgraph."""
-        self._labels = {float(bar): text for bar, text in self._ticks(low, high, size / TIME_ROOM)}
+        self._labels = {float(bar): text for bar, text in self._ticks()}
         return [(1.0, list(self._labels))]
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:

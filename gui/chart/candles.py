@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 BODY_SHARE = 0.7
 LINE_WIDTH = 1.3
 ARROW = 5.0
-MARK_ROOM = 20.0
-"""Pixels above or below a bar that its arrows may take."""
 Map = Callable[[Column], Column]
 
 

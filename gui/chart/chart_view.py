@@ -29,7 +29,7 @@ from gui.chart.axis import TimeAxis
 from gui.chart.live_layer import LiveLayer
 from gui.chart.overlays import TAG_HEIGHT, Crosshair, Level, PriceLine, place_apart
 from gui.chart.pane import Pane, PricePane, RsiPane, VolumePane
-from gui.chart.scale import bar_time, time_ticks
+from gui.chart.scale import bar_time
 from gui.chart.series import BarSeries, Change
 from gui.chart.view_state import FIRST_BARS, Marker, ViewState
 
@@ -53,7 +53,7 @@ class ChartView(pg.GraphicsLayoutWidget):  # type: ignore[misc]  # pyqtgraph has
         self.rsi = RsiPane(self.state)
         self.panes: dict[str, Pane] = {"price": self.price, "volume": self.volume, "rsi": self.rsi}
         self._wanted = {"price": True, "volume": True, "rsi": True}
-        self.time_axis = TimeAxis(self._time_ticks)
+        self.time_axis = TimeAxis(self.state.time_ticks)
         self._markers: tuple[Marker, ...] = ()
         self._drag: tuple[float, float] | None = None
         self._last_role = "up"
@@ -290,9 +290,6 @@ class ChartView(pg.GraphicsLayoutWidget):  # type: ignore[misc]  # pyqtgraph has
         for pane in self.panes.values():
             pane.closed.relaid()
         self.refit()
-
-    def _time_ticks(self, low: float, high: float, room: float) -> list[tuple[int, str]]:
-        return [] if self.state.series is None else time_ticks(self.state.series, low, high, room)
 
     # Language and theme
 

@@ -17,9 +17,6 @@ from PyQt5.QtWidgets import QWidget
 from gui.chart.overlays import Crosshair, PriceLine
 from gui.chart.pane import Pane
 
-EDGE = 1.0
-"""Pixels around a bar that its smooth lines may touch."""
-
 
 class LiveLayer:
     """Belongs to a view; `render(picture)` paints the view's scene without the live part."""
@@ -89,11 +86,12 @@ class LiveLayer:
                 overlay.paint(painter)
 
     def _region(self) -> QRegion:
-        region = QRegion()
-        for pane in self._panes:
-            if pane.box.isVisible():
-                rect = pane.live_rect().translated(pane.place.topLeft()).intersected(pane.place)
-                region = region.united(_aligned(rect))
+        """A strip through all panes where the last bar is, and the line of its price."""
+        pane = self._panes[0]
+        if not pane.state.count:
+            return QRegion()
+        left, right = (edge + pane.place.left() for edge in pane.live_span())
+        region = _aligned(QRectF(left, 0.0, right - left, self._viewport.height()))
         if self._line.isVisible():
             for rect in self._line.rects():
                 region = region.united(_aligned(rect))
@@ -109,4 +107,4 @@ class LiveLayer:
 
 
 def _aligned(rect: QRectF) -> QRegion:
-    return QRegion() if rect.isEmpty() else QRegion(rect.adjusted(-EDGE, -EDGE, EDGE, EDGE).toAlignedRect())
+    return QRegion(rect.toAlignedRect())

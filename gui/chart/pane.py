@@ -12,9 +12,9 @@ from PyQt5.QtGui import QColor, QFont, QPainter, QPen
 from core.i18n import format_number, tr
 from core.price_rules import decimals_of
 from gui import theme
-from gui.chart.axis import PRICE_ROOM, TIME_ROOM, ValueAxis
+from gui.chart.axis import PRICE_ROOM, ValueAxis
 from gui.chart.candles import (
-    MARK_ROOM,
+    ARROW,
     ClosedItem,
     draw_arrow,
     draw_candles,
@@ -23,7 +23,7 @@ from gui.chart.candles import (
 )
 from gui.chart.groups import Groups, take
 from gui.chart.live import LiveBar, draw_candle, draw_stretch, draw_volume_bar
-from gui.chart.scale import price_ticks, time_ticks
+from gui.chart.scale import price_ticks
 from gui.chart.series import RSI_PERIOD, Column
 from gui.chart.view_state import Marker, ViewState
 
@@ -120,10 +120,6 @@ class Pane:
         """Paint the last bar."""
         raise NotImplementedError
 
-    def extent(self, bar: LiveBar) -> tuple[float, float]:
-        """The pixels from top to bottom that the last bar may touch."""
-        raise NotImplementedError
-
     # Painting
 
     def groups(self) -> Groups:
@@ -148,16 +144,12 @@ class Pane:
         if self.state.count:
             self.draw_live(painter, self.state.live_bar())
 
-    def live_rect(self) -> QRectF:
-        """What the last bar may touch."""
-        if not self.state.count:
-            return QRectF()
+    def live_span(self) -> tuple[float, float]:
+        """The pixels from left to right that the last bar with its lines and arrows may touch."""
         bar = self.state.live_bar()
-        half = self.state.spacing * bar.size / 2 + 2
-        right = self.x_of(bar.x) + max(half, 8.0)
+        half = max(self.state.spacing * bar.size / 2, ARROW) + 3
         left = self.x_of(bar.x if bar.before is None else bar.before)
-        top, bottom = self.extent(bar)
-        return QRectF(left - 2, top, right - left + 2, bottom - top)
+        return min(left - 2, self.x_of(bar.x) - half), self.x_of(bar.x) + half
 
     def _stretch(self, painter: QPainter, bar: LiveBar, before: float, value: float, color: QColor) -> None:
         """The end of a line from the candle before to the last one."""
@@ -170,13 +162,8 @@ class Pane:
         painter.setPen(QPen(colors.line.mixed(colors.ground, 0.35), 1))
         values = np.array(self.ticks(self.bottom, self.top, rect.height() / PRICE_ROOM))
         lines = [QLineF(0, y, rect.width(), y) for y in self.y_of(values).round().tolist()]
-        if self.state.series is not None:
-            room = rect.width() / TIME_ROOM
-            bars = np.array(
-                [bar for bar, _ in time_ticks(self.state.series, self.state.low, self.state.high, room)],
-                float,
-            )
-            lines += [QLineF(x, 0, x, rect.height()) for x in np.floor(self.x_of(bars)).tolist()]
+        bars = np.array([bar for bar, _ in self.state.time_ticks()], float)
+        lines += [QLineF(x, 0, x, rect.height()) for x in np.floor(self.x_of(bars)).tolist()]
         painter.drawLines(lines)
 
     def draw_caption(self, painter: QPainter) -> None:
@@ -261,13 +248,6 @@ class PricePane(Pane):
             color = colors.up if buys else colors.down
             draw_arrow(painter, self.x_of(bars[number]), tip, up=buys, color=color, filled=trade)
 
-    def extent(self, bar: LiveBar) -> tuple[float, float]:
-        """See `Pane`."""
-        lines = (bar.ema, bar.ema_before) if self.state.ema else ()
-        values = (bar.high, bar.low, *filter(math.isfinite, lines))
-        room = MARK_ROOM if self.state.markers else 2.0
-        return self.y_of(max(values)) - room, self.y_of(min(values)) + room
-
 
 class VolumePane(Pane):
     """How much was traded in each bar."""
@@ -298,10 +278,6 @@ class VolumePane(Pane):
         rising = bar.close >= bar.open
         draw_volume_bar(painter, self.x_of(bar.x), self.y_of(bar.volume), width, floor, rising=rising)
 
-    def extent(self, bar: LiveBar) -> tuple[float, float]:
-        """See `Pane`."""
-        return 0.0, self.rect().height()
-
 
 class RsiPane(Pane):
     """Wilder's relative strength index with its bands."""
@@ -331,11 +307,6 @@ class RsiPane(Pane):
     def draw_live(self, painter: QPainter, bar: LiveBar) -> None:
         """See `Pane`."""
         self._stretch(painter, bar, bar.rsi_before, bar.rsi, theme.colors().accent_text)
-
-    def extent(self, bar: LiveBar) -> tuple[float, float]:
-        """See `Pane`."""
-        known = tuple(filter(math.isfinite, (bar.rsi, bar.rsi_before)))
-        return (self.y_of(max(known)) - 2, self.y_of(min(known)) + 2) if known else (-2.0, 2.0)
 
 
 def short_number(value: float) -> str:

@@ -10,6 +10,8 @@ from core.i18n import tr
 from gui.chart.series import BarSeries, Column
 
 DAY = 86_400
+TIME_ROOM = 76.0
+"""Pixels of width per label of a time."""
 _STEPS = (60, 300, 900, 1800, 3600, 7200, 14_400, DAY)
 _MONTHS = (1, 3, 6, 12, 24, 60)
 _ROUND = (1.0, 2.0, 2.5, 5.0, 10.0)

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from core.i18n import language
 from gui.chart.groups import group_size, take
 from gui.chart.live import LiveBar, live_bar
+from gui.chart.scale import TIME_ROOM, time_ticks
 from gui.chart.series import BarSeries
 
 LEAST_BARS = 12.0
@@ -44,6 +46,7 @@ class ViewState:
     levels: tuple[float, ...] = ()
     touched: int = 0
     _live: tuple[object, LiveBar] | None = None
+    _times: tuple[object, list[tuple[int, str]]] | None = None
 
     @property
     def count(self) -> int:
@@ -74,6 +77,15 @@ class ViewState:
             start = (self.count - 1) // size * size
             self._live = (key, live_bar(take(self.series, start - size, self.count - 1, size)))
         return self._live[1]
+
+    def time_ticks(self) -> list[tuple[int, str]]:
+        """(bar, label) of the times in sight that have a label and a line; the axis and all panes ask."""
+        if self.series is None:
+            return []
+        key = (id(self.series), self.series.version, self.low, self.high, self.width, language())
+        if self._times is None or self._times[0] != key:
+            self._times = (key, time_ticks(self.series, self.low, self.high, self.width / TIME_ROOM))
+        return self._times[1]
 
     def show(self, low: float, bars: float) -> None:
         """Move to the stretch of `bars` that begins at `low`, as far as there is anything to see."""

@@ -6,8 +6,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,6 +16,7 @@ import pytest
 
 from core.storage import open_store
 from tests.bots_killed import BOTS
+from tests.line_process import LineProcess
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="fork is only on POSIX")
 
@@ -25,20 +24,16 @@ ROUNDS = 50
 D = Decimal
 
 
-class Program:
+class Program(LineProcess):
     """The process of `tests.bots_killed`."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.bots_killed"], cwd=Path(__file__).parents[1],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
-        )  # fmt: skip
+        super().__init__("tests.bots_killed")
         assert self._line() == "ready"
 
     def run(self, path: Path, seed: int, lines: int, seconds: float) -> list[str]:
         """Let the bots trade, and kill them so many `seconds` after they have told `lines`."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{path}\t{seed}\n")
+        self._say(path, seed)
         told: list[str] = []
         pid = 0
         while not pid or len(told) < lines:
@@ -54,16 +49,6 @@ class Program:
         while (line := self._line()) != "end":
             told.append(line)
         return told
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.communicate(timeout=10)
-
-    def _line(self) -> str:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, "the program has ended"
-        return line.strip()
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from itertools import count
@@ -19,6 +17,7 @@ from core.storage import open_store
 from core.storage.memory_store import MemoryStore
 from core.storage.schema import HEAD
 from tests.bot_helpers import bot_work, check_books
+from tests.line_process import LineProcess
 from tests.storage_helpers import build_old, contents, query, schema_of
 from tests.storage_writer import work
 
@@ -28,19 +27,15 @@ ROUNDS = 20
 BOT_ROUNDS = 200
 
 
-class Writer:
+class Writer(LineProcess):
     """The process of `tests.storage_writer`, or of another module that takes orders as it does."""
 
     def __init__(self, module: str = "tests.storage_writer") -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", module], cwd=Path(__file__).parents[1],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
-        )  # fmt: skip
+        super().__init__(module)
 
     def order(self, what: str, path: Path | str, number: int | str) -> int:
         """Begin to carry out an order; returns the pid of the process that does it."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{what}\t{path}\t{number}\n")
+        self._say(what, path, number)
         self._acknowledged: list[int] = []
         return int(self.read().split()[1])
 
@@ -62,17 +57,6 @@ class Writer:
         code = int(self.read().removeprefix("end "))
         assert self._acknowledged == list(range(1, len(self._acknowledged) + 1))
         return code, len(self._acknowledged)
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.communicate(timeout=10)
-        assert self._process.returncode == 0
-
-    def _line(self) -> str:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, "the writer has ended"
-        return line.strip()
 
 
 @pytest.fixture

@@ -45,10 +45,10 @@ def statuses(panel):
 
 
 def test_one_row_per_message_and_channel_updated_in_place(panel):
-    panel.add_delivery(delivery(status="queued"))
-    panel.add_delivery(delivery(channel="telegram", status="queued"))
-    panel.add_delivery(delivery(channel="telegram", status="retrying", at=1, attempt=1, detail="429"))
-    panel.add_delivery(delivery(channel="telegram", status="delivered", at=3, attempt=2))
+    panel.add_deliveries([delivery(status="queued")])
+    panel.add_deliveries([delivery(channel="telegram", status="queued")])
+    panel.add_deliveries([delivery(channel="telegram", status="retrying", at=1, attempt=1, detail="429")])
+    panel.add_deliveries([delivery(channel="telegram", status="delivered", at=3, attempt=2)])
     panel.flush()
     assert panel.model.rowCount() == 2
     line = next(n for n in range(2) if panel.model.row(n).channel == "telegram")
@@ -62,8 +62,8 @@ def test_an_update_keeps_the_selection(panel):
     panel.set_deliveries([delivery("m1"), delivery("m2")])
     panel.table.selectRow(0)
     chosen = panel.table.selected_row().message_id
-    panel.add_delivery(delivery("m3", at=5))
-    panel.add_delivery(delivery(chosen, status="failed", at=6))
+    panel.add_deliveries([delivery("m3", at=5)])
+    panel.add_deliveries([delivery(chosen, status="failed", at=6)])
     panel.flush()
     assert panel.table.selected_row().status == "failed"
 
@@ -80,7 +80,7 @@ def test_a_late_word_changes_nothing(panel):
     ("unheard-of", "? unheard-of"),
 ])  # fmt: skip
 def test_every_status_is_a_word_and_a_sign(panel, status, shown):
-    panel.add_delivery(delivery(status=status))
+    panel.add_deliveries([delivery(status=status)])
     assert text(panel, 0, "status") == shown
 
 
@@ -108,7 +108,7 @@ def test_a_storm_is_shown_in_few_changes_and_ends_right(panel, qtbot):
     for step, status in enumerate(("queued", "coalesced")):
         for number in range(200):
             for channel in ("toast", "desktop", "telegram", "email"):
-                panel.add_delivery(delivery(f"m{number}", channel, status, at=step))
+                panel.add_deliveries([delivery(f"m{number}", channel, status, at=step)])
     qtbot.waitUntil(lambda: statuses(panel) == ["coalesced"] * 800)
     assert len(changes) < 10
 
@@ -156,7 +156,7 @@ def test_the_states_follow_the_configuration():
 
 
 def test_another_language(panel):
-    panel.add_delivery(delivery(status="failed"))
+    panel.add_deliveries([delivery(status="failed")])
     set_language("tr")
     QApplication.sendEvent(panel, QEvent(QEvent.LanguageChange))
     assert text(panel, 0, "status") == "✗ İletilemedi"

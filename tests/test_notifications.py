@@ -192,10 +192,10 @@ class Desk:
         )
         self.deliveries: list[Delivery] = []
         self.threads: set[int] = set()
-        self.manager.delivery_changed.connect(self._take)
+        self.manager.deliveries_changed.connect(self._take)
 
-    def _take(self, delivery: Delivery) -> None:
-        self.deliveries.append(delivery)
+    def _take(self, deliveries: tuple[Delivery, ...]) -> None:
+        self.deliveries.extend(deliveries)
         self.threads.add(threading.get_ident())
 
     def wait_for(self, status: str, channel: str, count: int = 1) -> list[Delivery]:
@@ -334,7 +334,7 @@ def test_the_real_desktop_services_are_chosen_by_default(
     monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
     manager = NotificationManager({})
     told: list[Delivery] = []
-    manager.delivery_changed.connect(told.append)
+    manager.deliveries_changed.connect(told.extend)
     manager.send_test("desktop")
     manager.send_test("toast")
     qtbot.waitUntil(lambda: len([d for d in told if d.status == "failed"]) == 2, timeout=5000)

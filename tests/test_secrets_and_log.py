@@ -399,3 +399,17 @@ def test_which_configuration_is_read_and_where_it_is_written(data_dir: Path, tmp
     assert paths.resolve_config_path(None, data_dir) == own
     assert paths.config_target(own, data_dir) == own
     assert secrets.environment_name(NAME) == "SWING_TELEGRAM_BOT_TOKEN"
+
+
+_PIECES = st.sampled_from(
+    ["://", ":", "=", "@", "/bot", "bot", "Basic ", "BEARER\t", "swing_", "password", "api_key", "token", "'",
+     '"', "12345678", "abcdefghijklmnopqrstuvwxyz", "x", " ", "https", "\u0130", "\u017f"],
+)  # fmt: skip
+
+
+@given(st.lists(_PIECES | st.text(max_size=3), max_size=9).map("".join))
+def test_the_quick_look_overlooks_no_secret(text):
+    thorough = text
+    for pattern, replacement in secrets._PATTERNS:
+        thorough = pattern.sub(replacement, thorough)
+    assert Redactor().mask(text) == thorough

@@ -251,7 +251,7 @@ def test_windows_gets_win10toast_first(qtbot: QtBot, windows: Windows) -> None:
     assert [service.label for service in services(GuiCaller(), "darwin")] == ["QSystemTrayIcon"]
     manager = NotificationManager({}, desktop_services=found)
     told: list[Delivery] = []
-    manager.delivery_changed.connect(told.append)
+    manager.deliveries_changed.connect(told.extend)
     manager.send_signal_notification(payload())
     qtbot.waitUntil(lambda: bool(windows.balloons), timeout=5000)
     manager.stop()

@@ -100,8 +100,7 @@ class BotDesk:
                 return False
         elif freshness is not _LIVE and freshness is not _DELAYED:
             return False
-        holds = self._around.holds
-        return state.session >= 0.0 and state.effective >= state.newest and not holds(tick.key)
+        return state.session >= 0.0 and state.effective >= state.newest and not self._around.holds(tick.key)
 
     def _on_untrue(self, watchers: Watchers, tick: Tick, effective: float) -> None:
         disputed = self._around.holds(tick.key)

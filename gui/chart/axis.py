@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pyqtgraph as pg
 from PyQt5.QtGui import QFontMetricsF
-from PyQt5.QtWidgets import QGraphicsItem
 
 from gui import theme
 
@@ -47,9 +46,6 @@ class ValueAxis(_Axis):
         self._ticks, self._label = ticks, label
         super().__init__("right")
         self.setStyle(tickTextOffset=TEXT_GAP)
-        self.setCacheMode(
-            QGraphicsItem.DeviceCoordinateCache
-        )  # the last price's tag moves over it all the time
 
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
         """See pyqtgraph."""

@@ -31,16 +31,15 @@ class NotificationManager(QObject):
     `config` is a `Config` or a mapping in the shape of `swing_config.json`, of which only some keys may be
     there (raises `ConfigError` for bad ones). Toasts appear in `window`, or else in the active window. The
     `send_...` methods may be called from any thread, return at once and never raise, whatever they are given.
-    `delivery_changed` tells each message's fate as `core.model.Delivery`, in the GUI thread. With `outbox`,
-    what was not delivered at the end waits there for the next start, and `accepted` hands over the errors and
-    risks that are to be put there. Call `stop` at the end.
+    `deliveries_changed` tells what became of messages, in the GUI thread. With `outbox`, what was not
+    delivered at the end waits there for the next start, and `accepted` hands over the errors and risks that
+    are to be put there. Call `stop` at the end.
     """
 
-    delivery_changed = pyqtSignal(object)
     deliveries_changed = pyqtSignal(object)
-    """The same once per burst: a tuple, in order, after each was told by `delivery_changed`."""
+    """A tuple of `core.model.Delivery`, oldest first: all that a burst tells."""
     accepted = pyqtSignal(object)
-    """An `AcceptMessage` for the engine; comes before the message's first `delivery_changed`."""
+    """An `AcceptMessage` for the engine; comes before the message's first delivery."""
     _arrived = pyqtSignal()
 
     def __init__(
@@ -137,7 +136,6 @@ class NotificationManager(QObject):
             told = self._waiting.popleft()
             if isinstance(told, Delivery):
                 deliveries.append(told)
-                self.delivery_changed.emit(told)
             else:
                 self.accepted.emit(told)
         if deliveries:

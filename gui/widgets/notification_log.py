@@ -91,10 +91,6 @@ class NotificationLogPanel(StreamPanel):
         self.model.set_deliveries(deliveries)
         self._refresh_state()
 
-    def add_delivery(self, delivery: Delivery) -> None:
-        """Add a line or bring it up to date."""
-        self.add_deliveries((delivery,))
-
     def add_deliveries(self, deliveries: Sequence[Delivery]) -> None:
         """Add lines or bring them up to date, oldest first."""
         self._add(deliveries, GATHER_MS)

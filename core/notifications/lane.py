@@ -1,12 +1,14 @@
 """One channel's lane: its queue, its thread and its patience.
 
-The queue holds at most one batch per kind of message, so it cannot grow; what comes too fast joins a batch.
+Messages that follow each other and are alike become one; once `MAX_BATCHES` wait, whatever comes joins the
+last of them. So the queue cannot grow, and nothing overtakes what arose before it.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 
 from core.clock import Clock
@@ -21,6 +23,8 @@ from core.notifications.texts import dated
 log = logging.getLogger(__name__)
 Report = Callable[[Delivery], None]
 _JITTER = 0.3
+MAX_BATCHES = 6
+"""As many wait at most, beside tests; what comes then joins the newest, of whatever kind that is."""
 
 
 class Lane:
@@ -43,7 +47,7 @@ class Lane:
         self._jitter = jitter
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._batches: dict[tuple[Kind, bool, bool, bool], Batch] = {}
+        self._batches: deque[Batch] = deque()
         self._bucket = Bucket(limits, clock.monotonic())
         self._inflight: Message | None = None
         self._closed = False
@@ -82,7 +86,7 @@ class Lane:
         """Take no more messages, give up those that wait and break off the one under way. Does not wait."""
         with self._lock:
             self._closed = True
-            for batch in self._batches.values():
+            for batch in self._batches:
                 self._report_end(batch.message())
             self._batches.clear()
             self._wake.set()
@@ -106,11 +110,10 @@ class Lane:
     # The rest runs under the lock, or in the lane's thread.
 
     def _enqueue(self, message: Message, now: float) -> None:
-        key = (message.kind, message.simulated, message.silent, message.late)
-        batch = self._batches.get(key)
+        batch = self._newest_for(message)
         if batch is None:
             idle = not self._batches
-            self._batches[key] = Batch(message, now)
+            self._batches.append(Batch(message, now))
             self._report("queued", message)
             if idle:
                 self._wake.set()
@@ -121,6 +124,14 @@ class Lane:
             self._report("coalesced", batch.first, into, summary=batch.id)
             self._report("queued", batch.message())
         self._report("coalesced", message, into, summary=batch.id)
+
+    def _newest_for(self, message: Message) -> Batch | None:
+        """The batch that `message` joins: only ever the newest, for it must not overtake what is in that."""
+        newest = self._batches[-1] if self._batches else None
+        if newest is None or newest.is_like(message):
+            return newest
+        is_full = len(self._batches) >= MAX_BATCHES
+        return newest if is_full and not newest.is_test and message.kind is not Kind.TEST else None
 
     def _run(self) -> None:
         while (message := self._next()) is not None:
@@ -145,9 +156,9 @@ class Lane:
 
     def _wait(self, now: float) -> float | None:
         """Seconds until the oldest batch may go out; None if there is none."""
-        batch = next(iter(self._batches.values()), None)
-        if batch is None:
+        if not self._batches:
             return None
+        batch = self._batches[0]
         gathering = batch.wait(self.limits, now)
         if gathering > 0:
             return gathering
@@ -158,8 +169,7 @@ class Lane:
         return pause
 
     def _take(self) -> Message:
-        key = next(iter(self._batches))
-        message = self._batches.pop(key).message()
+        message = self._batches.popleft().message()
         self._bucket.take(self._clock.monotonic())
         self._inflight = message
         return message

@@ -196,9 +196,9 @@ def channel_name(channel: str) -> str:
     return tr(f"notify.channel_{channel}") if channel in known else channel
 
 
-def summary_title(kind: Kind, count: int, buys: int, sells: int, *, simulated: bool) -> str:
-    """Such as "37 signals: 20 BUY, 17 SELL"."""
-    title = tr(f"notify.summary_{kind.value}", count=count)
+def summary_title(kind: Kind | None, count: int, buys: int, sells: int, *, simulated: bool) -> str:
+    """Such as "37 signals: 20 BUY, 17 SELL"; without a `kind` it tells of several."""
+    title = tr(f"notify.summary_{kind.value if kind else 'mixed'}", count=count)
     sides = [f"{n} {tr(f'notify.{side}')}" for side, n in (("buy", buys), ("sell", sells)) if n]
     if sides:
         title += ": " + ", ".join(sides)

@@ -19,7 +19,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     `burst` messages may follow each other at once, then one per `spacing`. A message waits until none has
     joined it for `gather_quiet`, at most `gather_max`. One that fails is tried `tries` times within `total`,
-    after `backoff`, twice that, ... at most `backoff_cap`; a single try takes at most `timeout`.
+    after `backoff`, twice that, ... at most `backoff_cap`; a single try takes at most `timeout`. After those
+    tries one that is kept in an outbox waits for the channel, with pauses that go on growing up to
+    `longest_pause`, until it `expires`: so long after it arose it is of no use to anybody.
     """
 
     burst: int = 3
@@ -31,11 +33,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     backoff_cap: float = 60.0
     total: float = 600.0
     timeout: float = 10.0
+    longest_pause: float = 300.0
+    expires: float = 86_400.0
 
 
 LIMITS = {
-    "toast": Limits(spacing=1.0, tries=2, backoff=0.5, total=10.0, timeout=3.0),
-    "desktop": Limits(burst=2, spacing=5.0, tries=3, total=60.0),
+    "toast": Limits(spacing=1.0, tries=2, backoff=0.5, total=10.0, timeout=3.0, expires=600.0),
+    "desktop": Limits(burst=2, spacing=5.0, tries=3, total=60.0, expires=600.0),
     # The Bot API's documented limits: one message a second in a chat, 20 a minute in a group.
     "telegram": Limits(spacing=3.0),
     # Greylisting servers want minutes between tries; mailboxes are no place for one mail per tick.
@@ -81,10 +85,12 @@ class Batch:
         self.id = first.id
         self.count = 0
         self.throttled = False
+        self.newest = first.created
         self._started = self._latest = now
         self._sides = {"BUY": 0, "SELL": 0}
         self._symbols: dict[str, None] = {}
         self._told: list[str] = []
+        self._moments: list[float] = []
         self._mixed = False
         self._silent = self._simulated = True
         self._count(first)
@@ -107,6 +113,7 @@ class Batch:
 
     def _count(self, message: Message) -> None:
         self.count += 1
+        self.newest = max(self.newest, message.created)
         first = self.first
         self._mixed |= (message.kind, message.simulated) != (first.kind, first.simulated)
         self._silent &= message.silent
@@ -118,6 +125,7 @@ class Batch:
         if len(self._told) < KEPT_LINES:
             is_error = message.kind is Kind.ERROR  # all errors bear one title
             self._told.append(message.body.partition("\n")[0] if is_error else message.title)
+            self._moments.append(0.0 if message.late else message.created)
 
     def wait(self, limits: Limits, now: float) -> float:
         """Seconds until the batch is complete; 0 or less if it is."""
@@ -132,7 +140,7 @@ class Batch:
         return Message(
             kind=first.kind, title=self._title(), body=summary_body(symbols, self._told, self.count),
             created=first.created, id=self.id, simulated=self._simulated, lines=tuple(self._told),
-            count=self.count, silent=self._silent,
+            count=self.count, silent=self._silent, moments=tuple(self._moments),
         )  # fmt: skip
 
     def _title(self) -> str:

@@ -142,6 +142,10 @@ class OutboxDue(msgspec.Struct, frozen=True):
     lines: tuple[OutboxLine, ...]
 
 
+class ScanInterrupted(msgspec.Struct, frozen=True):
+    """There are bots, and the last run was scanning when it ended without closing in good order."""
+
+
 class WatchBars(Command, frozen=True, kw_only=True):
     """Publish the bars of `seconds` each of the instrument `key` until `UnwatchBars`.
 

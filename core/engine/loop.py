@@ -215,6 +215,7 @@ class EngineLoop:
                 self._live.close()
             self._drain()
             self._diary.close(self._engine.store)
+            self._unguarded.close(self._engine.store, in_order=self.stopping)
         finally:
             engine, self._engine = self._engine, None
             try:
@@ -284,7 +285,6 @@ class EngineLoop:
 
     def _on_moved(self, moved: BotsMoved) -> None:
         """Bots that run in workers have made steps."""
-
         bots = self.engine.bots
         from core.bots.desk import BotDesk  # here, for it takes time before the first paint
 
@@ -302,8 +302,7 @@ class EngineLoop:
         self._live.prefer(self._on_screen.union(self.engine.preferred))
 
     def _execute(self, command: Command) -> None:
-        assert self._feed is not None
-        assert self._ledger is not None
+        assert self._feed is not None and self._ledger is not None
         if self._ledger.handles(command):
             self._ledger.execute(command)
             if isinstance(command, RequestSnapshot):
@@ -361,6 +360,7 @@ class EngineLoop:
         self._cluster.follow(config)
         if world_of(old) != world_of(config):
             self._diary.write(world)
+            self._unguarded.close(world, in_order=True)
         engine.apply(config)
         self._config = config
         if config.bots != old.bots:

@@ -118,9 +118,9 @@ class MainWindow(QMainWindow):
     # --- the contract -------------------------------------------------------------------------------
 
     def start_scan(self) -> None:
-        """Start live prices for the symbols of the Symbols tab."""
+        """Start live prices for the symbols of the Symbols tab, and for those of bots."""
         instruments = self.desk.symbols.instruments()
-        if not instruments:
+        if not instruments and not self.bots.need_prices:
             self.notice_bar.say("warning", tr("window.no_symbols"))
             return
         if replays(self._config) and not self._config.real_time.replay_file:

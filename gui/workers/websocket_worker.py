@@ -28,6 +28,7 @@ from core.commands import (
     InstrumentsChanged,
     OutboxDue,
     PositionsChanged,
+    ScanInterrupted,
     SetInstruments,
     StartFeed,
     StopFeed,
@@ -78,6 +79,7 @@ FORWARDED = (
     Signal, PortfolioSnapshot, FeedStatus, Notice, PositionsChanged, TradesChanged, History, CommandResult,
     InstrumentsChanged, InstrumentUnknown, BarsLoaded, BarUpdated,
     SourceConflict, BotsLoaded, BotTrade, BotFill, BotAlert, BotHistory, OutboxDue, FeedDay,
+    ScanInterrupted,
 )  # fmt: skip
 """Events that reach the window one by one through `core_event`."""
 

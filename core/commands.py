@@ -223,6 +223,14 @@ class BotsLoaded(msgspec.Struct, frozen=True):
     configs: tuple[BotConfig, ...]
 
 
+class BotsRemembered(msgspec.Struct, frozen=True, kw_only=True):
+    """All bots that the store knows, removed ones included. `trades_before` tells, by id, how many trades
+    were made by an earlier bot of the same id; those numbered higher are its own."""
+
+    configs: tuple[BotConfig, ...]
+    trades_before: dict[str, int] = {}
+
+
 class BotHistory(msgspec.Struct, frozen=True, kw_only=True):
     """What bots did, newest first; `days` are per bot and day, newest first."""
 

@@ -20,6 +20,14 @@ from core.i18n import tr
 log = logging.getLogger(__name__)
 
 Watchers = tuple[tuple[Bot, Spot], ...]
+EARLIER = "earlier"
+"""Beside the counters of a bot's ids: how many of its trades an earlier bot of the same id has made."""
+
+
+def trades_before(record: BotRecord) -> int:
+    """How many trades under the bot's id were made before it began with its deposit."""
+    number = record.memory.get("ids", {}).get(EARLIER, 0)
+    return number if isinstance(number, int) else 0
 
 
 class Roster:
@@ -127,6 +135,7 @@ class Roster:
         record = self._asleep.pop(config.id, None)
         bot = self._employ(config, record)
         if record is not None:
+            bot.numbers[EARLIER] = bot.numbers.get("t", 0)
             bot.start_over(config, bot.shape)
         if bot.shape.error:
             bot.fail(bot.shape.error, now)

@@ -14,6 +14,7 @@ from core.commands import (
     BarUpdated,
     BotHistory,
     BotsLoaded,
+    BotsRemembered,
     ClosePosition,
     DeletePosition,
     EditPosition,
@@ -125,6 +126,7 @@ class Desk(QObject):
         link, trades, chart = self._link, self.bot_trades, self.chart
         link.on(BotsLoaded, lambda event: chart.set_bots(event.states))
         link.on(BotsLoaded, lambda event: trades.set_bots(event.configs))
+        link.on(BotsRemembered, lambda event: trades.set_remembered(event.configs, event.trades_before))
         link.on(BotTrade, chart.add_bot_trade)
         link.on(BotTrade, trades.add_trade)
         link.on(BotHistory, lambda event: trades.set_trades(event.trades))

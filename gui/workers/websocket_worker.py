@@ -22,6 +22,7 @@ from core.commands import (
     BarUpdated,
     BotHistory,
     BotsLoaded,
+    BotsRemembered,
     Command,
     CommandResult,
     History,
@@ -79,7 +80,7 @@ FORWARDED = (
     Signal, PortfolioSnapshot, FeedStatus, Notice, PositionsChanged, TradesChanged, History, CommandResult,
     InstrumentsChanged, InstrumentUnknown, BarsLoaded, BarUpdated,
     SourceConflict, BotsLoaded, BotTrade, BotFill, BotAlert, BotHistory, OutboxDue, FeedDay,
-    ScanInterrupted,
+    ScanInterrupted, BotsRemembered,
 )  # fmt: skip
 """Events that reach the window one by one through `core_event`."""
 

@@ -196,7 +196,6 @@ def test_a_message_that_a_channel_could_not_send_for_long_says_when_it_arose(mak
     notifier.send_error("the disk is full")
     log.wait_for("delivered", channel="telegram")
     assert channels["telegram"].delivered[0].title.endswith("sent late")
-    assert not channels["toast"].delivered[0].late
 
 
 def test_errors_and_risks_are_accepted_before_they_go_out(make: Make) -> None:

@@ -19,7 +19,7 @@ from core.sources.tradingview_push import TradingViewPush
 from core.sources.tradingview_quotes import FrameStream, QuoteSession, declared_delay, plain_name
 from core.sources.tradingview_wire import message, payloads
 from tests.loopback.faults import RETRY_AFTER, Fault
-from tests.loopback.quote_session import call, framed
+from tests.loopback.quote_session import call, framed, websocket_frame
 from tests.loopback.tradingview_server import TradingViewServer
 
 THYAO, AAPL = Instrument("BIST", "THYAO"), Instrument("NASDAQ", "AAPL")
@@ -279,6 +279,37 @@ def test_the_end_of_a_session_is_an_error(server, client, refusal):
     assert len(set(server.quotes.sessions)) == 2
 
 
+def price_frame(price: float, session: str = "QS") -> str:
+    """A quote of THYAO."""
+    values = {"lp": price, "lp_time": int(time.time())}
+    return call("qsd", session, {"n": "BIST:THYAO", "s": "ok", "v": values})
+
+
+def test_what_came_before_the_end_of_a_session_is_not_lost(server, client):
+    client.open(THYAO)
+    client.until(lambda: client.last(THYAO))
+    server.quotes.say(price_frame(305.0) + call("critical_error", "QS", "invalid_parameters", "x"))
+    for _ in range(2):  # it is told, and again to whoever asks a connection that is over
+        with pytest.raises(SourceError, match="critical_error"):
+            client.until(lambda: False)
+    assert client.price(THYAO) == 305.0
+    client.quotes.clear()
+    client.open(THYAO)
+    client.until(lambda: client.price(THYAO) == 299.25)
+
+
+def test_what_came_before_the_line_broke_is_not_lost(server, client):
+    client.open(THYAO)
+    client.until(lambda: client.last(THYAO))
+    line = server.quotes.lines[0]
+    told = websocket_frame(price_frame(305.0, line.session).encode())
+    goodbye = websocket_frame((1000).to_bytes(2, "big"), 8)
+    server._loop.call_soon_threadsafe(line.writer.write, told + goodbye)
+    with pytest.raises(SourceError, match="broke"):
+        client.until(lambda: False)
+    assert client.price(THYAO) == 305.0
+
+
 def test_another_sessions_critical_error_is_not_ours(server, client):
     client.open(THYAO)
     server.quotes.say(call("critical_error", "qs_gone", "invalid_parameters", "x"))
@@ -426,8 +457,6 @@ def test_the_opening_is_what_the_provider_expects():
 
 
 def test_a_refused_text_frame_and_a_polite_goodbye_end_it(server, client):
-    from tests.loopback.quote_session import websocket_frame
-
     client.open(THYAO)
     client.until(lambda: client.last(THYAO))
     line = server.quotes.lines[0]

@@ -344,6 +344,7 @@ def test_garbage_on_the_wire_ends_the_connection(server, client):
         ("streaming", 0.0),
         ("delayed_streaming_900", 900.0),
         ("delayed_streaming_60", 60.0),
+        ("delayed_streaming", 900.0),
         ("endofday", 900.0),
     ],
 )
@@ -474,3 +475,10 @@ def test_names_and_delays():
     assert plain_name(None) == plain_name("={") == plain_name('={"symbol":1}') == ""
     assert declared_delay(None, THYAO) == 900.0 and declared_delay(None, AAPL) is None
     assert declared_delay(7, AAPL) is None and declared_delay("streaming", THYAO) == 0.0
+
+
+@pytest.mark.parametrize(
+    "mode", ["delayed", "delayed_streaming", "delayed_streaming_soon", "delayed_streaming_"]
+)
+def test_a_delay_that_is_admitted_without_a_figure_is_the_usual_one(mode):
+    assert declared_delay(mode, AAPL) == declared_delay(mode, THYAO) == 900.0

@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
+from core.clock import Clock, FakeClock
 from core.errors import CancelledError, RateLimitedError, SourceError
 from core.model import Instrument, Quote
+from core.sources.yahoo_answer import yahoo_symbol
 from core.sources.yahoo_push import YahooPush
 from tests.loopback.yahoo_stream_server import YahooStreamServer, pricing
+from tests.scripted import at
 
 THYAO, AAPL = Instrument("BIST", "THYAO"), Instrument("NASDAQ", "AAPL")
 THYAO_US, BTC = Instrument("NASDAQ", "THYAO"), Instrument("CRYPTO", "BTC")
@@ -31,8 +34,8 @@ def server() -> Iterator[YahooStreamServer]:
 class Client:
     """A source that gathers what comes."""
 
-    def __init__(self, url: str, deadline: float = 5.0) -> None:
-        self.source = YahooPush(url, deadline)
+    def __init__(self, url: str, clock: Clock | None = None) -> None:
+        self.source = YahooPush(url, 5.0, clock)
         self.quotes: list[Quote] = []
         self.unknown: list[str] = []
         self.heard = 0
@@ -63,6 +66,41 @@ def client(server: YahooStreamServer) -> Iterator[Client]:
     made = Client(server.url)
     yield made
     made.source.disconnect()
+
+
+class Days(Client):
+    """A client in the course of days, on a server that tells only what the test says."""
+
+    def __init__(self, server: YahooStreamServer, on: Instrument = AAPL) -> None:
+        super().__init__(server.url, FakeClock())
+        self._server = server
+        self._on = on
+        server.silent = True
+        self.open(on)
+        self.until(lambda: server.subscribed)
+
+    def told(self, moment: str, price: float, after: float = 0.0, **fields: Any) -> Quote | None:
+        """What becomes of a print that is stamped at the local `moment` and told `after` seconds later."""
+        stamp = at(moment, self._on.exchange)
+        self.source._clock.set_time(stamp + after)
+        self.quotes.clear()
+        heard = self.heard
+        self._server.say(pricing(yahoo_symbol(self._on), price=price, time=int(stamp * 1000), **fields))
+        self.until(lambda: self.heard > heard)
+        return self.last(self._on)
+
+
+@pytest.fixture
+def days(server: YahooStreamServer) -> Iterator[Callable[..., Days]]:
+    made: list[Days] = []
+
+    def make(on: Instrument = AAPL) -> Days:
+        made.append(Days(server, on))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.source.disconnect()
 
 
 def test_prices_come_with_their_time_and_close(server, client):
@@ -135,6 +173,25 @@ def test_no_change_and_no_close_is_no_close(server, client):
     server.say(pricing("AAPL", price=232.0, time=int(time.time() * 1000)))
     client.until(lambda: client.quotes)
     assert client.quotes[0].previous_close is None
+
+
+@pytest.mark.parametrize(
+    ("on", "first", "second"),
+    [(AAPL, "2026-11-19 15:00", "2026-11-20 09:31"), (BTC, "2026-11-20 23:59", "2026-11-21 00:01")],
+)
+def test_the_next_session_has_a_close_of_its_own_on_the_same_connection(days, on, first, second):
+    client = days(on)
+    assert client.told(first, 101.5, change=1.5).previous_close == pytest.approx(100.0, abs=1e-4)
+    assert client.told(second, 102.1, change=0.2).previous_close == pytest.approx(101.9, abs=1e-4)
+    late = client.told(first, 101.4, after=86_000)
+    assert late is None or late.previous_close is None, "a day that is over has no close any more"
+    assert client.told(second, 102.3).previous_close == pytest.approx(101.9, abs=1e-4)
+
+
+def test_a_new_session_without_a_change_has_no_close_yet(days):
+    client = days()
+    client.told("2026-11-19 15:00", 101.5, change=1.5)
+    assert client.told("2026-11-20 09:31", 102.1).previous_close is None
 
 
 def test_a_break_is_told_and_a_new_object_connects(server, client):

@@ -15,10 +15,12 @@ import logging
 import queue
 import threading
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
 
 from core.clock import Clock, SystemClock
 from core.errors import CancelledError, SourceError
+from core.exchanges import exchange_of
 from core.i18n import tr
 from core.model import Instrument, Quote
 from core.sources.calls import Abort, Calls
@@ -104,7 +106,8 @@ class YahooPush:
         self._line: _Line | None = None
         self._wanted: dict[str, Instrument] = {}
         self._insane: list[str] = []
-        self._closes: dict[str, float] = {}
+        self._closes: dict[str, tuple[date, float]] = {}
+        """By Yahoo's name: a session's day at the exchange, and the close before it."""
         self._cancelled = False
 
     def connect(self) -> None:
@@ -225,7 +228,9 @@ class YahooPush:
         if stamp is None or stamp_fault(stamp, now):
             self._tally.count("time", f"{instrument.key}: {content.get('time')!r}")
             return None
-        close = positive(content.get("previous_close")) or self._close_from(name, price, content)
+        close = positive(content.get("previous_close"))
+        if close is None:
+            close = self._close_from(name, price, _session_date(stamp, instrument), content)
         return Quote(
             key=instrument.key, price=price, stamp=stamp, received=now, source=self.name,
             previous_close=close, open=positive(content.get("open_price")),
@@ -234,15 +239,24 @@ class YahooPush:
             declared_delay=BIST_DELAY if instrument.exchange == "BIST" else None,
         )  # fmt: skip
 
-    def _close_from(self, name: str, price: float, content: Mapping[str, Any]) -> float | None:
-        """The previous close by the change against it, the same through the connection's life."""
-        if name not in self._closes:
-            change = finite(content.get("change"))
-            close = None if change is None else positive(round(price - change, 6))
-            if close is None:
-                return None
-            self._closes[name] = close
-        return self._closes[name]
+    def _close_from(self, name: str, price: float, day: date, content: Mapping[str, Any]) -> float | None:
+        """The previous close by the change against it, the same for all of a session's prices.
+
+        A connection may outlive the night, as nothing ends a quiet one: each day has its own.
+        """
+        known_day, known = self._closes.get(name, (date.min, 0.0))
+        if day == known_day:
+            return known
+        change = finite(content.get("change"))
+        close = None if change is None else positive(round(price - change, 6))
+        if close is not None and day > known_day:
+            self._closes[name] = day, close
+        return close
+
+
+def _session_date(stamp: float, instrument: Instrument) -> date:
+    """The day at the exchange of a print of its session."""
+    return datetime.fromtimestamp(stamp, exchange_of(instrument.exchange).zone).date()
 
 
 def _load() -> Any:

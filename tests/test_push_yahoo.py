@@ -15,7 +15,7 @@ from core.errors import CancelledError, RateLimitedError, SourceError
 from core.model import Instrument, Quote
 from core.sources.yahoo_answer import yahoo_symbol
 from core.sources.yahoo_push import YahooPush
-from tests.loopback.yahoo_stream_server import YahooStreamServer, pricing
+from tests.loopback.yahoo_stream_server import EXTENDED, POST, PRE, REGULAR, YahooStreamServer, pricing
 from tests.scripted import at
 
 THYAO, AAPL = Instrument("BIST", "THYAO"), Instrument("NASDAQ", "AAPL")
@@ -192,6 +192,41 @@ def test_a_new_session_without_a_change_has_no_close_yet(days):
     client = days()
     client.told("2026-11-19 15:00", 101.5, change=1.5)
     assert client.told("2026-11-20 09:31", 102.1).previous_close is None
+
+
+@pytest.mark.parametrize(
+    ("moment", "hours"),
+    [
+        ("2026-11-18 18:00", POST), ("2026-11-18 16:00", POST), ("2026-11-18 15:00", EXTENDED),
+        ("2026-11-18 20:30", EXTENDED), ("2026-11-19 03:00", 4), ("2026-11-19 08:00", PRE),
+        ("2026-11-18 16:00:30", PRE), ("2026-11-27 14:00", PRE), ("2026-11-26 12:00", PRE),
+    ],
+)  # fmt: skip
+def test_a_price_of_before_or_after_hours_is_not_the_sessions(days, moment, hours):
+    client = days()
+    assert client.told("2026-11-18 15:59", 101.9, change=1.9).price == 101.9
+    assert client.told(moment, 95.0, change=-5.0, market_hours=hours) is None
+    assert sum(client.source.bad_data().values()) == 1
+    assert client.told("2026-11-30 09:30", 102.0, change=0.5).previous_close == pytest.approx(101.5, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("on", "moment", "after", "hours"),
+    [
+        (AAPL, "2026-11-18 09:30", 0, REGULAR), (AAPL, "2026-11-18 16:00:01", 900, REGULAR),
+        (AAPL, "2026-11-18 16:05", 0, REGULAR),
+        # A server that does not say: the exchange's hours do.
+        (AAPL, "2026-11-18 09:30", 0, PRE), (AAPL, "2026-11-18 12:00", 0, PRE),
+        (AAPL, "2026-11-18 16:00", 3600, PRE), (AAPL, "2026-11-18 16:00:02", 60, PRE),
+        (AAPL, "2026-11-27 12:59", 0, PRE), (THYAO, "2026-11-18 10:00", 0, PRE),
+        (THYAO, "2026-11-18 18:08", 900, PRE), (BTC, "2026-11-21 03:00", 0, PRE),
+        (BTC, "2026-11-21 03:00", 0, POST),
+    ],
+)  # fmt: skip
+def test_a_price_of_the_session_counts_however_late_it_comes(days, on, moment, after, hours):
+    client = days(on)
+    assert client.told(moment, 95.0, after, market_hours=hours).price == 95.0
+    assert client.source.bad_data() == {}
 
 
 def test_a_break_is_told_and_a_new_object_connects(server, client):

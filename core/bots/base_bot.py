@@ -25,7 +25,8 @@ from core.instruments import parse_instrument
 MakeBroker = Callable[[BotConfig, Sequence[BotOrder]], Broker]
 ATR_SECONDS = 900
 """The bars of which the average true range is made where the strategy wants none."""
-_LEVELS = ("stop_loss_pct", "take_profit_pct", "trailing_stop_pct", "trailing_stop_atr")
+_FIXED = ("stop_loss_pct", "take_profit_pct")
+_TRAILING = ("trailing_stop_pct", "trailing_stop_atr")
 
 
 def keys_of(config: BotConfig, world: World) -> tuple[str, ...]:
@@ -132,14 +133,20 @@ class BotBase:
         return rule
 
     def _protect_anew(self, spot: Spot, position: BotPosition, old: BotConfig) -> None:
-        """Levels by the new configuration where they are others; else the stored ones stay."""
-        if all(getattr(old, name) == getattr(self.config, name) for name in _LEVELS):
-            spot.guard(position, trailing=self.trader.trails)
+        """Levels by the new configuration where they are others; else the stored ones stay. A trailing stop
+        is loosened only by another rule for it, and never goes before the new one is known."""
+        trails = self.trader.trails
+        if not self._edited(old, *_FIXED, *_TRAILING):
+            spot.guard(position, trailing=trails)
             return
+        spot.other_rules = spot.other_rules or self._edited(old, *_TRAILING)
         high = position.high_water
-        if self.trader.trails and high is None:
+        if trails and high is None:
             high = position.entry_price if spot.price is None else exact(spot.price)
-        self.trader.arm(spot, position, high if self.trader.trails else None)
+        self.trader.arm(spot, position, high if trails else None)
+
+    def _edited(self, old: BotConfig, *names: str) -> bool:
+        return any(getattr(old, name) != getattr(self.config, name) for name in names)
 
     def set_world(self, world: World) -> None:
         """Other figures of the signal rule, or another calendar."""

@@ -45,11 +45,7 @@ class Bot(BotBase):
         self.mode = BotStatus.STOPPED
         self.trader.cancel_all(now)
         if flatten:
-            for key in list(self.trader.account.positions):
-                spot = self.spots[key]
-                self.trader.exit(spot, now, reason)
-                if spot.tradable:
-                    self.trader.match(spot, now)
+            self._flatten(now, reason)
         self._matters()
 
     def fail(self, error: str, now: float) -> None:
@@ -156,10 +152,10 @@ class Bot(BotBase):
             self._watch_levels(spot, price, received, gap)
         if self.trader.blind:
             self.trader.blind.pop(spot.key, None)
-        if self.mode is not _RUNNING:
-            return False
         # Only a price of what is held, or a fill, changes what the bot is worth.
         if self._limited and (spot.quantity or self._filled) and self._ends_day(received):
+            return False
+        if self.mode is not _RUNNING:
             return False
         return self._wakes(spot, tick, session, gap, finished)
 
@@ -280,8 +276,10 @@ class Bot(BotBase):
         return position
 
     def _ends_day(self, at: float) -> bool:
-        """Stop for today if a limit is reached."""
+        """Stop for today if a limit is reached. What a bot at rest or in error still holds is guarded too."""
         self._filled = False
+        if self.mode is not _RUNNING and not self.trader.exposed:
+            return False
         reason = self.day_is_over()
         if not reason:
             return False
@@ -289,8 +287,20 @@ class Bot(BotBase):
             BotAlertKind.LIMIT, self.shown_key(), at, simulated=self._simulated, reason=reason,
             pnl=round(self.daily_pnl, 2),
         )  # fmt: skip
-        self.stop(at, reason, flatten=True)
+        if self.mode is _RUNNING:
+            self.stop(at, reason, flatten=True)
+        else:
+            self._flatten(at, reason)
+            self._matters()
         return True
+
+    def _flatten(self, at: float, reason: str) -> None:
+        """End all positions, each at the next price that may be traded on."""
+        for key in list(self.trader.account.positions):
+            spot = self.spots[key]
+            self.trader.exit(spot, at, reason)
+            if spot.tradable:
+                self.trader.match(spot, at)
 
     def _begin_day(self, session: float, at: float) -> None:
         """A new day: count anew from what everything was worth, and forget yesterday's orders."""

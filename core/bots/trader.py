@@ -114,6 +114,12 @@ class Trader:
         """Whether positions have a trailing stop."""
         return self.config.trailing_stop_pct > 0 or self.config.trailing_stop_atr > 0
 
+    @property
+    def exposed(self) -> bool:
+        """Whether something is held that no order at the market is about to end."""
+        ending = {order.key for order in self.broker.open_orders() if self._ends_position(order)}
+        return any(key not in ending for key in self.account.positions)
+
     def tell(self, kind: BotAlertKind, key: str, at: float, *, simulated: bool, **fields: Any) -> None:
         """Note something for the owner."""
         config = self.config

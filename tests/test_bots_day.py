@@ -1,0 +1,59 @@
+"""A bot's day: its limits guard whatever it holds, and its figures are those of the exchange's day."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from core.bots.model import BotAlertKind
+from core.commands import StopBot
+from tests.bot_rig import BotRig, add_puppet, bot
+from tests.scripted import ASELS, THYAO
+
+D = Decimal
+
+
+@pytest.fixture(autouse=True)
+def _strategy(monkeypatch: pytest.MonkeyPatch) -> None:
+    add_puppet(monkeypatch)
+
+
+# --- the limits -----------------------------------------------------------------------------------------
+
+
+def test_the_loss_limit_guards_a_bot_in_error():
+    rig = BotRig(bot(max_daily_loss=500.0))
+    rig.buy(100.0)
+    rig.want(ValueError("boom"))
+    rig.pass_by(99.0)
+    assert rig.state().status == "error"
+    rig.pass_by(95.0, 90.0)
+    assert [(each.reason, each.pnl) for each in rig.trades()] == [("daily_loss", D(-500))]
+    assert [each.fields["pnl"] for each in rig.alerts(BotAlertKind.LIMIT)] == [-500.0]
+    assert rig.state().status == "error" and "boom" in (rig.state().last_error or "")
+
+
+@pytest.mark.parametrize(("price", "reason"), [(95.0, "daily_loss"), (103.0, "daily_target")])
+def test_the_limits_guard_what_a_stopped_bot_has_kept(price: float, reason: str):
+    rig = BotRig(bot(max_daily_loss=500.0, daily_target=300.0))
+    rig.buy(100.0)
+    rig.execute(StopBot(bot_id="b1"))
+    rig.pass_by(price, price)
+    assert [each.reason for each in rig.trades()] == [reason]
+    assert len(rig.alerts(BotAlertKind.LIMIT)) == 1
+    assert rig.state().status == "stopped"
+
+
+def test_a_limit_is_told_once_while_something_waits_to_be_sold():
+    rig = BotRig(bot("b1", "ASELS", "THYAO", max_daily_loss=500.0, max_open_positions=2))
+    rig.buy(50.0, on=THYAO)
+    rig.buy(100.0)
+    rig.execute(StopBot(bot_id="b1"))
+    rig.wait(70)  # THYAO goes stale
+    rig.pass_by(94.0, 93.0)
+    rig.pass_by(49.0, on=THYAO)
+    assert [(each.key, each.reason) for each in rig.trades()] == [
+        (ASELS.key, "daily_loss"), (THYAO.key, "daily_loss"),
+    ]  # fmt: skip
+    assert len(rig.alerts(BotAlertKind.LIMIT)) == 1

@@ -7,7 +7,8 @@ from decimal import Decimal
 import pytest
 
 from core.bots.model import BotAlertKind
-from core.commands import StopBot
+from core.bots.strategy import Action
+from core.commands import StartBot, StopBot
 from tests.bot_rig import BotRig, add_puppet, bot
 from tests.scripted import ASELS, THYAO
 
@@ -57,3 +58,37 @@ def test_a_limit_is_told_once_while_something_waits_to_be_sold():
         (ASELS.key, "daily_loss"), (THYAO.key, "daily_loss"),
     ]  # fmt: skip
     assert len(rig.alerts(BotAlertKind.LIMIT)) == 1
+
+
+def test_a_bot_that_reached_its_limit_is_not_started_by_an_edit():
+    rig = BotRig(bot(max_daily_loss=300.0, autostart=False))
+    rig.execute(StartBot(bot_id="b1"))
+    rig.buy(100.0)
+    rig.pass_by(96.0)
+    assert rig.state().status == "stopped"
+    rig.apply(bot(max_daily_loss=300.0, autostart=True))
+    rig.want(Action.BUY)
+    rig.pass_by(96.0, 96.1)
+    assert rig.state().status == "stopped" and len(rig.fills()) == 2
+
+
+def test_an_edit_that_raises_the_limit_may_start_the_bot():
+    rig = BotRig(bot(max_daily_loss=300.0, autostart=False))
+    rig.execute(StartBot(bot_id="b1"))
+    rig.buy(100.0)
+    rig.pass_by(96.0)
+    rig.apply(bot(max_daily_loss=900.0, autostart=True))
+    rig.buy(96.0)
+    assert rig.state().status == "in_position"
+
+
+def test_an_edit_that_lowers_the_limit_stops_a_bot_that_holds_nothing():
+    rig = BotRig(bot(max_daily_loss=5_000.0))
+    rig.buy(100.0)
+    rig.want(Action.EXIT)
+    rig.pass_by(96.0)
+    rig.pass_by(96.0)
+    rig.apply(bot(max_daily_loss=300.0))
+    rig.want(Action.BUY)
+    rig.pass_by(96.0)
+    assert rig.state().status == "stopped" and len(rig.fills()) == 2

@@ -72,10 +72,10 @@ class Bot(BotBase):
             for key in self.spots:
                 self.rule.load(key, rules.get(key))
         self.retired = False
-        self._config_changed = True
+        self._config_changed = self._filled = True
         if shape.error:
             self.fail(shape.error, now)
-        elif config.autostart and not before.autostart:
+        elif config.autostart and not before.autostart and not self.day_is_over(now):
             self.start()
         elif self.mode is BotStatus.ERROR:  # what was wrong may be mended; its owner decides
             self.mode, self.last_error = BotStatus.STOPPED, None

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from core.bots.model import BotAlertKind
+from core.commands import StopBot
 from tests.bot_rig import BotRig, add_puppet, bot
 from tests.scripted import at
 
@@ -81,3 +83,16 @@ def test_the_former_trailing_stop_stays_until_the_new_one_is_known():
     for number in range(16 * 15):
         rig.pass_by(103.5 if number % 2 else 103.0, every=60.0)
     assert trailing_stop(rig) == D(100), "8 ranges of 0.5 under 104"
+
+
+# --- what went wrong ------------------------------------------------------------------------------------
+
+
+def test_a_stopped_bot_is_no_longer_in_error_but_its_alert_stays():
+    rig = BotRig(bot())
+    rig.want(ValueError("boom"))
+    rig.pass_by(100.0)
+    assert rig.state().status == "error" and "boom" in (rig.state().last_error or "")
+    rig.execute(StopBot(bot_id="b1"))
+    assert (rig.state().status, rig.state().last_error) == ("stopped", None)
+    assert "boom" in rig.alerts(BotAlertKind.ERROR)[0].fields["error"]

@@ -42,7 +42,7 @@ class Bot(BotBase):
     def stop(self, now: float, reason: str = "flatten", *, flatten: bool = False) -> None:
         """Let the strategy rest. Open positions stay guarded; with `flatten` they end at the next price that
         may be traded on."""
-        self.mode = BotStatus.STOPPED
+        self.mode, self.last_error = BotStatus.STOPPED, None
         self.trader.cancel_all(now)
         if flatten:
             self._flatten(now, reason)

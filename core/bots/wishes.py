@@ -87,7 +87,7 @@ class Wishes:
             self._touched(bot)
 
     def _stop(self, bot: Bot, *, flatten: bool) -> None:
-        if bot.mode is not BotStatus.STOPPED or (flatten and bot.trader.account.positions):
+        if bot.mode is not BotStatus.STOPPED or bot.last_error or (flatten and bot.trader.account.positions):
             bot.stop(self._around.clock.time(), flatten=flatten)
             self._touched(bot)
 

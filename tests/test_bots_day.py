@@ -10,7 +10,7 @@ from core.bots.model import BotAlertKind
 from core.bots.strategy import Action
 from core.commands import StartBot, StopBot
 from tests.bot_rig import BotRig, add_puppet, bot
-from tests.scripted import ASELS, THYAO
+from tests.scripted import ASELS, BTC, THYAO, at
 
 D = Decimal
 
@@ -92,3 +92,81 @@ def test_an_edit_that_lowers_the_limit_stops_a_bot_that_holds_nothing():
     rig.want(Action.BUY)
     rig.pass_by(96.0)
     assert rig.state().status == "stopped" and len(rig.fills()) == 2
+
+
+# --- when it begins -------------------------------------------------------------------------------------
+
+
+def test_what_was_missed_yesterday_is_not_todays_loss():
+    rig = BotRig(bot(max_daily_loss=500.0))
+    rig.buy(100.0)  # Wednesday 14:00; then nobody watches
+    rig.settle()
+    rig.clock.set_time(at("2026-11-19 11:00"))
+    again = rig.reborn()
+    again.see(94.0, previous_close=94.0)
+    again.pass_by(93.0, previous_close=94.0)
+    assert again.trades() == []
+    assert (again.state().daily_pnl, again.state().open_pnl) == (-100.0, -700.0)
+    again.pass_by(89.0, previous_close=94.0)
+    assert [each.reason for each in again.trades()] == ["daily_loss"]
+    assert again.state().daily_pnl == -500.0
+
+
+def test_each_position_counts_from_its_own_previous_close():
+    rig = BotRig(bot("b1", "ASELS", "THYAO", max_open_positions=2))
+    rig.buy(100.0)
+    rig.buy(50.0, on=THYAO)
+    rig.clock.set_time(at("2026-11-19 10:30"))
+    rig.pass_by(103.0, previous_close=102.0)
+    assert rig.state().daily_pnl == 100.0
+    rig = rig.reborn()
+    rig.pass_by(49.0, on=THYAO, previous_close=48.0)
+    rig.settle()
+    assert rig.state().daily_pnl == 200.0
+    rig.pass_by(103.0, 104.0, previous_close=102.0)
+    assert rig.state().daily_pnl == 300.0
+
+
+def test_without_a_previous_close_the_day_counts_from_the_last_price_seen():
+    rig = BotRig(bot())
+    rig.buy(100.0)
+    rig.pass_by(110.0)
+    rig.clock.set_time(at("2026-11-19 10:30"))
+    rig.pass_by(111.0, previous_close=None)
+    assert rig.state().daily_pnl == 100.0
+
+
+def test_where_trading_never_ends_the_day_counts_from_midnights_price():
+    rig = BotRig(bot("b1", "CRYPTO:BTC"))
+    rig.clock.set_time(at("2026-11-19 02:59"))  # 23:59 UTC
+    rig.buy(100.0, on=BTC)
+    rig.pass_by(110.0, on=BTC)
+    rig.pass_by(111.0, on=BTC, every=60.0, previous_close=90.0)
+    assert rig.state().daily_pnl == 100.0
+
+
+def test_the_days_figures_end_with_the_day_though_no_price_comes():
+    rig = BotRig(bot(max_daily_loss=500.0))
+    rig.buy(100.0)
+    rig.want(Action.EXIT)
+    rig.pass_by(96.0)
+    assert (rig.state().daily_pnl, rig.state().daily_trades) == (-400.0, 2)
+    rig.clock.set_time(at("2026-11-19 09:00"))
+    rig.wait(2)
+    assert (rig.state().daily_pnl, rig.state().daily_trades) == (-400.0, 2), "not open yet"
+    rig.clock.set_time(at("2026-11-19 11:00"))
+    rig.wait(2)
+    assert (rig.state().daily_pnl, rig.state().daily_trades) == (0.0, 0)
+    rig.execute(StopBot(bot_id="b1"))
+    rig.execute(StartBot(bot_id="b1"))
+    assert rig.state().status == "running"
+
+
+def test_a_day_that_began_without_prices_counts_from_the_previous_close():
+    rig = BotRig(bot())
+    rig.buy(100.0)
+    rig.clock.set_time(at("2026-11-19 11:00"))
+    rig.wait(2)
+    assert rig.state().daily_pnl == 0.0
+    rig.pass_by(95.0, previous_close=94.0)
+    assert rig.state().daily_pnl == 100.0

@@ -17,6 +17,7 @@ from core.bots.setting import Shape, World
 from core.bots.spot import Spot
 from core.bots.strategy import Wake
 from core.bots.trader import Trader
+from core.bots.trading_day import TradingDay
 from core.config import BotConfig
 from core.engine.noise import make_filter
 from core.engine.signals import SignalRule
@@ -63,8 +64,7 @@ class BotBase:
         self._series_changed = False
         self._filled = True
         """Whether what it is worth may have changed without a price."""
-        self._day = -math.inf
-        self._day_base = config.cash
+        self.day = TradingDay(config.cash)
         memory: dict[str, Any] = {} if record is None else record.memory
         self._notebook = Notebook(config.id, memory.get("ids"))
         self.trader = self._make_trader(record)
@@ -190,7 +190,7 @@ class BotBase:
     @property
     def daily_pnl(self) -> float:
         """By how much the equity has grown since the exchange's day began: realised and open, after fees."""
-        return self.equity - self._day_base
+        return self.equity - self.day.base
 
     @property
     def status(self) -> BotStatus:
@@ -251,12 +251,10 @@ class BotBase:
         trader = self.trader
         memory: dict[str, Any] = {
             "ids": dict(self._notebook.numbers), "mode": self.mode.value, "seconds": self._series_length()[0],
-            "deposit": plain(trader.account.deposit), "day_base": self._day_base,
+            "deposit": plain(trader.account.deposit), **self.day.dump(),
             "day_trades": trader.day_trades, "cooling": trader.cooling_until, "last_key": trader.last_key,
             "spots": {key: spot.dump() for key, spot in self.spots.items()},
         }  # fmt: skip
-        if self._day > 0:
-            memory["day"] = self._day
         if not self.market_open:
             memory["closed"] = True
         if self.rule is not None:
@@ -272,12 +270,11 @@ class BotBase:
         self.trader.last_key = memory.get("last_key", "")
         self.trader.cooling_until = memory.get("cooling", 0.0)
         self.trader.day_trades = memory.get("day_trades", 0)
-        self._day = memory.get("day", -math.inf)
-        self._day_base = memory.get("day_base", state.equity)
+        self.day.restore(memory, state.equity)
         self.market_open = not memory.get("closed", False)
 
     def _set_deposit(self, cash: float) -> None:
         """The configured cash has changed from that of `config` to `cash`."""
         account = self.trader.account
         account.set_deposit(add(account.deposit, subtract(exact(cash), exact(self.config.cash))))
-        self._day_base += cash - self.config.cash
+        self.day.base += cash - self.config.cash

@@ -8,6 +8,7 @@ the day's limits; only then is the strategy asked.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
@@ -18,8 +19,9 @@ from core.bots.risk import day_is_over, enforced_stop
 from core.bots.setting import Blind, Shape
 from core.bots.spot import Spot
 from core.bots.strategy import Action, Decision, View, Wake
+from core.bots.trading_day import TradingDay
 from core.config import BotConfig
-from core.exchanges import exchange_of
+from core.exchanges import exchange_of, has_hours
 from core.i18n import tr
 from core.model import Freshness, Quote, Tick
 
@@ -90,7 +92,7 @@ class Bot(BotBase):
         self.config, self.retired = config, False
         self.trader = self._make_trader(None)
         self.spots = {}
-        self._day, self._day_base = -math.inf, config.cash
+        self.day = TradingDay(config.cash)
         self._config_changed = self._series_changed = True
         self.mode, self.last_error = BotStatus.STOPPED, None
         self._set_up(config, shape)
@@ -116,9 +118,18 @@ class Bot(BotBase):
             self.market_open = is_open
             self._matters()
 
+    def follow_day(self, session_of: Callable[[str], float], now: float) -> None:
+        """Begin the day when its session opens, whether prices come or not; `session_of` tells of an exchange
+        when its current or last session opened."""
+        if self.day.known and self._main:
+            session = session_of(self._main.rstrip(":"))
+            if session > self.day.session:
+                self._begin_day(session, now)
+
     def day_is_over(self, now: float | None = None) -> str:
         """Which limit of today has been reached, "" if none; at `now`, none of another day."""
-        if now is not None and self._day > 0 and _date(self._main, now) != _date(self._main, self._day):
+        day = self.day
+        if now is not None and day.known and _date(self._main, now) != _date(self._main, day.session):
             return ""
         return day_is_over(self.config, self.daily_pnl)
 
@@ -139,8 +150,10 @@ class Bot(BotBase):
             # The same price again is of this moment again.
             spot.tradable, spot.freshness = True, tick.freshness
             return False
-        if session > self._day and spot.key.startswith(self._main):
+        if session > self.day.session and spot.key.startswith(self._main):
             self._begin_day(session, received)
+        if spot.counted is not None and session == self.day.session and tick.previous_close is not None:
+            self.day.count_from(spot, tick.previous_close)
         spot.price, spot.effective, spot.received = price, effective, received
         spot.freshness, spot.simulated, spot.tradable = tick.freshness, tick.simulated, True
         self.dirty = True
@@ -304,9 +317,14 @@ class Bot(BotBase):
 
     def _begin_day(self, session: float, at: float) -> None:
         """A new day: count anew from what everything was worth, and forget yesterday's orders."""
-        if self._day > 0:
+        if self.day.known:
             self.trader.cancel_all(at)
-        self._day, self._day_base = session, self.equity
+        # Where trading never ends, or prices are made up, the last price seen is a better base than what a
+        # provider calls the previous close.
+        told = () if self._simulated else [
+            self.spots[key] for key in self.trader.account.positions if has_hours(key)
+        ]  # fmt: skip
+        self.day.begin(session, self.equity, told)
         self.trader.day_trades = 0
         self._matters()
 

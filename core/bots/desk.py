@@ -200,7 +200,7 @@ class BotDesk:
         return due
 
     def every_second(self) -> None:
-        """Follow the exchanges' hours, ask strategies whose time has come, give a sign of life."""
+        """Follow the exchanges' hours and days, ask strategies whose time has come, give a sign of life."""
         if not self.by_key or self._journal.blocked:
             return
         now = self._clock.time()
@@ -310,9 +310,14 @@ class BotDesk:
 
     def _follow_markets(self, now: float) -> None:
         around = self._around
+
+        def session_of(exchange: str) -> float:
+            return around.calendar.state(exchange, now).session_open
+
         for bot in self._roster.all():
             exchanges = {key.partition(":")[0] for key in bot.keys}
             bot.set_market(any(around.is_open(exchange, now) for exchange in exchanges))
+            bot.follow_day(session_of, now)
             self._touch(bot)
 
     def _ask_by_the_clock(self, now: float) -> None:

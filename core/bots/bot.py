@@ -148,6 +148,7 @@ class Bot(BotBase):
             return False
         if effective == spot.effective and price == spot.price and received == spot.received:
             # The same price again is of this moment again.
+            self.dirty = self.dirty or spot.freshness is not tick.freshness
             spot.tradable, spot.freshness = True, tick.freshness
             return False
         if session > self.day.session and spot.key.startswith(self._main):
@@ -181,7 +182,7 @@ class Bot(BotBase):
             self.dirty = True
 
     def on_freshness(self, spot: Spot, freshness: Freshness) -> None:
-        """The last price has aged, or its market has closed."""
+        """The last price has aged, is disputed, or its market has closed."""
         spot.tradable = False
         if spot.price is not None and freshness is not spot.freshness:
             spot.freshness = freshness

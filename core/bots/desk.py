@@ -103,12 +103,11 @@ class BotDesk:
         return state.session >= 0.0 and state.effective >= state.newest and not self._around.holds(tick.key)
 
     def _on_untrue(self, watchers: Watchers, tick: Tick, effective: float) -> None:
-        disputed = self._around.holds(tick.key)
+        # In doubt, or somebody makes up prices: the last one that was good is of this moment no more.
+        doubtful = self._around.holds(tick.key) or tick.simulated is not self._around.simulated
         for bot, spot in watchers:
-            if disputed:
-                spot.tradable = False
-            elif tick.simulated is not self._around.simulated:
-                bot.on_freshness(spot, Freshness.STALE)  # somebody makes up prices: the real one has died
+            if doubtful:
+                bot.on_freshness(spot, Freshness.STALE)
             else:
                 bot.on_untrue(spot, tick, effective)
             self._touch(bot)
@@ -120,9 +119,10 @@ class BotDesk:
             self._touch(bot)
 
     def on_conflict(self, key: str) -> None:
-        """Sources disagree about an instrument: its last price may not be traded on."""
-        for _, spot in self.by_key.get(key, ()):
-            spot.tradable = False
+        """Sources disagree about an instrument: its last price may not be traded on, and is not live."""
+        for bot, spot in self.by_key.get(key, ()):
+            bot.on_freshness(spot, Freshness.STALE)
+            self._touch(bot)
 
     def on_volatility(self, key: str, volatility_pct: float | None) -> None:
         """How volatile the instrument is by its daily closes."""

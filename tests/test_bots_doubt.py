@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from typing import Any
+
 import pytest
 
+from core.bots.host import Outcome
+from core.bots.strategy import Action, Decision, View
+from core.commands import StopAllBots, StopBot
+from core.errors import StorageError
 from core.model import Notice
 from tests.bot_rig import BotRig, add_puppet, bot
+from tests.scripted import at
+
+D = Decimal
 
 
 @pytest.fixture(autouse=True)
@@ -56,3 +66,97 @@ def test_each_dispute_is_told_anew_but_only_of_what_is_held():
     free.pass_by(80.0, source="beta")
     free.settle()
     assert free.notices() == [] and free.state().price_freshness == "stale"
+
+
+# --- nobody has looked at it again ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [StopBot(bot_id="b1", flatten=True), StopAllBots(flatten=True)])
+def test_nothing_is_sold_by_command_after_the_close(command: StopBot | StopAllBots):
+    rig = BotRig(bot())
+    rig.buy(100.0)
+    rig.clock.set_time(at("2026-11-18 17:59") + 59.0)
+    rig.see(101.0)
+    rig.clock.advance(1.8)
+    rig.execute(command)
+    assert rig.trades() == [] and rig.state().price_freshness == "closed"
+    rig.clock.set_time(at("2026-11-19 10:00") + 5.0)
+    rig.see(102.0)
+    assert [each.exit_price for each in rig.trades()] == [D(102)]
+
+
+def test_a_computer_that_slept_sells_at_the_next_price():
+    rig = BotRig(bot())
+    rig.buy(100.0)
+    rig.clock.set_time(at("2026-11-18 17:00"))  # 14:00 before
+    rig.execute(StopBot(bot_id="b1", flatten=True))
+    assert rig.trades() == [] and rig.state().price_freshness == "stale"
+    rig.pass_by(95.0)
+    assert [each.exit_price for each in rig.trades()] == [D(95)]
+
+
+@pytest.mark.allow_log("cannot be stored yet")
+def test_a_command_that_waited_for_the_disk_sells_at_no_old_price():
+    rig = BotRig(bot())
+    rig.buy(100.0)
+    rig.clock.set_time(at("2026-11-18 17:59") + 59.0)
+    rig.see(101.0)
+    rig.store.broken = True
+    rig.clock.advance(0.3)
+    rig.see(101.5)
+    with pytest.raises(StorageError):
+        rig.execute(StopBot(bot_id="b1", flatten=True))
+    rig.store.broken = False
+    rig.clock.advance(0.9)
+    rig.engine.bots.end_batch(rig.clock.monotonic() + 1.0)
+    assert rig.trades() == [] and rig.state().status == "stopped"
+
+
+# --- an answer that comes late --------------------------------------------------------------------------
+
+
+class SlowHost:
+    """Answers when the test does."""
+
+    def __init__(self) -> None:
+        self.views: list[View] = []
+        self.answers: list[Outcome] = []
+
+    def begin(self, strategy: Any, view: View, *_: Any) -> SlowHost:
+        """See `Host.begin`."""
+        self.views.append(view)
+        return self
+
+    def poll(self) -> Outcome | None:
+        """See `PendingAnswer.poll`."""
+        return self.answers.pop() if self.answers else None
+
+    def close(self) -> None:
+        """See `Host.close`."""
+
+    def answer(self, rig: BotRig, action: Action, **memory: Any) -> None:
+        """To what was asked last."""
+        self.answers.append(Outcome(Decision(action=action), memory))
+        rig.engine.end_batch()
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> SlowHost:
+    host = SlowHost()
+    monkeypatch.setattr("core.bots.cycles.StrategyHost", lambda clock: host)
+    return host
+
+
+def test_a_late_answer_buys_nothing_after_the_close(slow: SlowHost):
+    rig = BotRig(bot(time_limit_sec=60.0))
+    rig.clock.set_time(at("2026-11-18 17:59") + 59.0)
+    rig.see(100.0)
+    rig.clock.advance(1.5)
+    rig.engine.end_batch()
+    rig.clock.set_time(at("2026-11-19 10:00") + 59.0)
+    rig.see(100.0)
+    rig.clock.set_time(at("2026-11-19 17:59") + 59.9)
+    rig.see(100.0)
+    rig.clock.advance(0.5)
+    slow.answer(rig, Action.BUY)
+    assert rig.fills() == []

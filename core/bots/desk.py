@@ -60,7 +60,7 @@ class BotDesk:
         self._journal = BotJournal(around.store, around.bus)
         self._marker = RunMarker(around.store)
         self._cycles = Cycles(around.clock, around.real_clock, make_host, patient=around.patient)
-        self._cycles.wake = wake
+        self._cycles.wake, self._cycles.age = wake, around.age
         self._roster = Roster(around.world(config), self._cycles)
         self.by_key = self._roster.by_key
         """Whose prices the bots want to hear of."""
@@ -164,7 +164,9 @@ class BotDesk:
         return isinstance(command, StartBot | StopBot | StopAllBots | RunBotCycle | RequestBotHistory)
 
     def execute(self, command: object) -> None:
-        """Carry out `command`. Raises `InputError` or `StorageError`."""
+        """Carry out `command`, on prices that are of this moment. Raises `InputError` or `StorageError`."""
+        if not isinstance(command, RequestBotHistory):
+            self._around.age()
         self._wishes.execute(command, blocked=self._journal.blocked)
         if not isinstance(command, RequestBotHistory):
             self.end_batch(self._around.real_clock.monotonic())

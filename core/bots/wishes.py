@@ -55,6 +55,8 @@ class Wishes:
     def carry_out_late(self) -> bool:
         """The store can be written again: do what waited; whether there was anything."""
         waiting, self._waiting = self._waiting, []
+        if waiting:
+            self._around.age()
         for command in waiting:
             try:
                 self.execute(command, blocked=False)

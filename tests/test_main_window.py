@@ -422,7 +422,7 @@ def _accept(qtbot: Any, server: socket.socket) -> Any:
             return False
         return True
 
-    wait(qtbot, arrived, 20_000)
+    wait(qtbot, arrived)
     return found[0]
 
 

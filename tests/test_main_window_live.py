@@ -46,7 +46,6 @@ market, tradingview_server, yahoo_server = (
 )
 SYMBOLS = ("BTC", "ETH", "SOL", "ADA", "XRP", "DOT")
 STALE_AFTER = 30.0
-PATIENCE = 15_000
 
 
 @pytest.fixture
@@ -82,7 +81,7 @@ def test_one_batched_request_fills_the_band_and_prices_move(
     window = open_window(qtbot, clock, tradingview_server, yahoo_server)
     window.control_bar.scan_button.click()
     assert window.desk.ticker._connection.state in ("stopped", "connecting")
-    wait(qtbot, lambda: states(window) == {RowState.LIVE}, PATIENCE)
+    wait(qtbot, lambda: states(window) == {RowState.LIVE})
     first = yahoo_server.data_requests()[0]
     assert {f"{symbol}-USD" for symbol in SYMBOLS} <= set(first.symbols)
     assert window.desk.ticker._connection.state == "running"
@@ -96,9 +95,9 @@ def test_one_batched_request_fills_the_band_and_prices_move(
         104.5,
     ]
     yahoo_server.set_price("CRYPTO:SOL", 123.5)
-    wait(qtbot, lambda: price_of(window, "CRYPTO:SOL") == 123.5, PATIENCE)
+    wait(qtbot, lambda: price_of(window, "CRYPTO:SOL") == 123.5)
     asked = tradingview_server.requests
-    wait(qtbot, lambda: len({request.symbols for request in asked if request.symbols}) >= 3, PATIENCE)
+    wait(qtbot, lambda: len({request.symbols for request in asked if request.symbols}) >= 3)
     assert "req/min" in window.control_bar._budget.text()
 
 
@@ -108,19 +107,19 @@ def test_a_pulled_cable_is_told_and_heals_by_itself(
 ) -> None:
     window = open_window(qtbot, clock, tradingview_server, yahoo_server)
     window.start_scan()
-    wait(qtbot, lambda: states(window) == {RowState.LIVE}, PATIENCE)
+    wait(qtbot, lambda: states(window) == {RowState.LIVE})
     tradingview_server.unplug()
     yahoo_server.unplug()
     pulled = clock.time()
-    wait(qtbot, lambda: RowState.LIVE not in states(window), PATIENCE)
+    wait(qtbot, lambda: RowState.LIVE not in states(window))
     assert clock.time() - pulled < STALE_AFTER + 4 * 20.0  # the engine looks once a real second
-    wait(qtbot, lambda: window.desk.ticker._connection.state == "offline", PATIENCE)
-    wait(qtbot, lambda: window.control_bar.feed_text().startswith("No connection. Trying "), PATIENCE)
+    wait(qtbot, lambda: window.desk.ticker._connection.state == "offline")
+    wait(qtbot, lambda: window.control_bar.feed_text().startswith("No connection. Trying "))
     assert states(window) <= {RowState.STALE, RowState.LOST}
     tradingview_server.plug_in()
     yahoo_server.plug_in()
-    wait(qtbot, lambda: states(window) == {RowState.LIVE}, PATIENCE)
-    wait(qtbot, lambda: window.control_bar.feed_text().startswith("Feed: "), PATIENCE)
+    wait(qtbot, lambda: states(window) == {RowState.LIVE})
+    wait(qtbot, lambda: window.control_bar.feed_text().startswith("Feed: "))
     assert window.control_bar.scan_button.text() == "⏹ Stop"
 
 
@@ -133,20 +132,20 @@ def test_a_fallback_to_made_up_prices_is_marked_and_moves_no_money(
         symbol="BTC", exchange="CRYPTO", quantity=Decimal(1), entry_price=Decimal(90), opened_at=0.0
     ))  # fmt: skip
     window.start_scan()
-    wait(qtbot, lambda: states(window) == {RowState.LIVE}, PATIENCE)
+    wait(qtbot, lambda: states(window) == {RowState.LIVE})
     tradingview_server.unplug()
     yahoo_server.unplug()
-    wait(qtbot, lambda: states(window) == {RowState.SIMULATED}, PATIENCE)
-    wait(qtbot, window.desk.ticker._band.isVisible, PATIENCE)
-    wait(qtbot, lambda: window.control_bar.feed_text().startswith("Simulated: no real prices."), PATIENCE)
+    wait(qtbot, lambda: states(window) == {RowState.SIMULATED})
+    wait(qtbot, window.desk.ticker._band.isVisible)
+    wait(qtbot, lambda: window.control_bar.feed_text().startswith("Simulated: no real prices."))
     assert window.state.get("connected") is False
     (row,) = window.desk.positions._snapshot.rows
     assert (row.price, row.open_pnl) == (100.0, pytest.approx(10.0))
     assert not window.state.get("real_time_signals")
     tradingview_server.plug_in()
     yahoo_server.plug_in()
-    wait(qtbot, lambda: states(window) == {RowState.LIVE}, PATIENCE)
-    wait(qtbot, lambda: not window.desk.ticker._band.isVisible(), PATIENCE)
+    wait(qtbot, lambda: states(window) == {RowState.LIVE})
+    wait(qtbot, lambda: not window.desk.ticker._band.isVisible())
 
 
 @pytest.mark.allow_log("WARNING core.(sources|feed)")
@@ -156,8 +155,8 @@ def test_one_source_down_is_covered_by_the_other(
     tradingview_server.fault(Fault.HTTP_403)
     window = open_window(qtbot, clock, tradingview_server, yahoo_server)
     window.start_scan()
-    wait(qtbot, lambda: states(window) == {RowState.LIVE}, PATIENCE)
-    wait(qtbot, lambda: window.control_bar.feed_text().endswith("tvdatafeed fails)"), PATIENCE)
+    wait(qtbot, lambda: states(window) == {RowState.LIVE})
+    wait(qtbot, lambda: window.control_bar.feed_text().endswith("tvdatafeed fails)"))
     tradingview_server.fault(None)
 
 

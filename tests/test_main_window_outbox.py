@@ -81,7 +81,7 @@ def test_signals_and_errors_are_settled_once_they_were_told(qtbot: Any, data_dir
     window.start_scan()
     wait(qtbot, lambda: window.desk.ticker.model().row_of("CRYPTO:BTC") is not None)
     market.set("CRYPTO:BTC", 110.0)
-    wait(qtbot, lambda: any("BTC" in title for title in titles(window)), timeout=15_000)
+    wait(qtbot, lambda: any("BTC" in title for title in titles(window)))
     window.on_ws_error_occurred("The disk is full.")
     wait(qtbot, lambda: any("error" in title for title in titles(window)))
     window.close()

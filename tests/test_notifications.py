@@ -202,7 +202,7 @@ class Desk:
         def found() -> list[Delivery]:
             return [d for d in self.deliveries if (d.status, d.channel) == (status, channel)]
 
-        self.qtbot.waitUntil(lambda: len(found()) >= count, timeout=5000)
+        self.qtbot.waitUntil(lambda: len(found()) >= count)
         return found()
 
     @property
@@ -337,7 +337,7 @@ def test_the_real_desktop_services_are_chosen_by_default(
     manager.deliveries_changed.connect(told.extend)
     manager.send_test("desktop")
     manager.send_test("toast")
-    qtbot.waitUntil(lambda: len([d for d in told if d.status == "failed"]) == 2, timeout=5000)
+    qtbot.waitUntil(lambda: len([d for d in told if d.status == "failed"]) == 2)
     manager.stop()
     details = {d.channel: d.detail for d in told if d.status == "failed"}
     assert "no notification service here" in details["desktop"]

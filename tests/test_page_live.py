@@ -124,7 +124,7 @@ def test_too_many_pages_of_one_user_are_told(page: Page) -> None:
         page.log_in(server.url, server.tokens["local"])
         with page.another_tab():
             page.driver.get(server.url)
-            page.wait(lambda: "Too many open pages" in page.text("#trouble-text"), "no word about it", 12)
+            page.wait(lambda: "Too many open pages" in page.text("#trouble-text"), "no word about it")
             assert not page.is_live()
 
 

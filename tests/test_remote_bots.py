@@ -63,9 +63,9 @@ class Watched:
         else:
             self.known[bot_id] = bot
 
-    def wait(self, condition: Any, timeout: int = 6000) -> None:
+    def wait(self, condition: Any) -> None:
         """Let Qt work until `condition` holds."""
-        self.qtbot.waitUntil(lambda: bool(condition()), timeout=timeout)
+        self.qtbot.waitUntil(lambda: bool(condition()))
 
     def wait_reason(self, reason: str) -> None:
         """Wait until the server is so."""

@@ -63,7 +63,7 @@ def test_the_demo_serves_its_visitor_and_ends_with_code_0(data_dir: Path) -> Non
         headers = {"Authorization": f"Bearer {token}"}
         with httpx.Client(base_url=url, headers=headers, timeout=10) as client:
             assert client.get("/api/v1/session").json()["user"] == "local"
-            wait_for(lambda: client.get("/healthz").json()["engines"] == "alive", 20)
+            wait_for(lambda: client.get("/healthz").json()["engines"] == "alive")
             with client.stream("GET", "/api/v1/bots/status-stream") as stream:
                 events = parse_events(stream.iter_lines())
                 assert next(events).name == "snapshot"

@@ -253,7 +253,7 @@ def test_windows_gets_win10toast_first(qtbot: QtBot, windows: Windows) -> None:
     told: list[Delivery] = []
     manager.deliveries_changed.connect(told.extend)
     manager.send_signal_notification(payload())
-    qtbot.waitUntil(lambda: bool(windows.balloons), timeout=5000)
+    qtbot.waitUntil(lambda: bool(windows.balloons))
     manager.stop()
     assert windows.balloons[0][0].startswith("↑ BUY ASELS at 45.32")
     assert [d.status for d in told if d.channel == "desktop"] == ["queued", "delivered"]

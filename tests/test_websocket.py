@@ -27,12 +27,15 @@ from core.commands import (
 )
 from core.config import Config, RealTimeConfig
 from core.errors import ConfigError, InputError, SourceError, StorageError
+from core.feed import live_feed
 from core.i18n import set_language
 from core.model import FeedStatus, Freshness, FreshnessChange, Instrument, Notice, Position, Quote
 from core.storage.memory_store import MemoryStore
+from gui.workers import websocket_worker
 from gui.workers.mailbox import Mailbox
 from gui.workers.price_throttle import PriceThrottle
 from gui.workers.websocket_worker import WebSocketWorker
+from tests.patience import PATIENCE
 from tests.scripted import ASELS, BTC, THYAO, FailingStore, QuickBudgets, ScriptedSource, quote, tick
 
 ETH = Instrument("CRYPTO", "ETH")
@@ -231,11 +234,19 @@ def test_it_works_moved_to_another_thread(qtbot, studio):
     thread.started.connect(worker.run)
     with qtbot.waitSignal(worker.price_updated):
         thread.start()
-    began = time.monotonic()
-    worker.stop()
-    assert time.monotonic() - began < 3 and states == [False, True, False]
+    patient_end(worker)
+    assert states == [False, True, False]
     thread.quit()
-    assert thread.wait(1000)
+    assert thread.wait(int(1000 * PATIENCE))
+
+
+def patient_end(worker: WebSocketWorker) -> None:
+    """Stop it with limits that are far off: its threads must end because they are told to."""
+    assert live_feed.JOIN_SECONDS < websocket_worker.JOIN_MS / 1000 < 3
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(live_feed, "JOIN_SECONDS", PATIENCE)
+        patch.setattr(websocket_worker, "JOIN_MS", int(1000 * PATIENCE))
+        worker.stop()
 
 
 @pytest.mark.parametrize("answer", ["prices", "hang", "refuse"])
@@ -250,9 +261,7 @@ def test_it_ends_within_three_seconds_whatever_the_source_does(qtbot, studio, an
     worker = studio.worker()
     worker.start()
     qtbot.waitUntil(lambda: bool(studio.sources and studio.sources[0].fetches))
-    began = time.monotonic()
-    worker.stop()
-    assert time.monotonic() - began < 3
+    patient_end(worker)
     assert worker.isFinished() and studio.sources[0].closed.is_set()
     worker.stop()
 
@@ -400,6 +409,22 @@ def test_a_full_disk_is_told_and_the_signal_all_the_same(qtbot, studio):
 # --- the throttle ---------------------------------------------------------------------------------------
 
 
+class ReadClock(SystemClock):
+    """Remembers what each thread has read last: by that the engine's has judged what it emits, though the
+    machine may hold it up before it does."""
+
+    def __init__(self) -> None:
+        self._own = threading.local()
+
+    @property
+    def read(self) -> float:
+        return float(self._own.moment)
+
+    def monotonic(self) -> float:
+        self._own.moment = super().monotonic()
+        return self.read
+
+
 def test_price_updated_keeps_its_interval_and_ends_on_the_latest_price(qtbot, studio):
     """Thirty prices of each symbol per answer, answer after answer; then silence."""
     told: dict[str, float] = {}
@@ -416,11 +441,12 @@ def test_price_updated_keeps_its_interval_and_ends_on_the_latest_price(qtbot, st
         return found
 
     studio.prepare = lambda source: setattr(source, "answer", burst)
-    worker = studio.worker("BTC", "ETH", settings=config(update_interval_ms=60))
+    clock = ReadClock()
+    worker = studio.worker("BTC", "ETH", settings=config(update_interval_ms=60), clock=clock)
     emitted: dict[str, list[tuple[float, float]]] = defaultdict(list)
 
     def note(name: str, price: float, change: float) -> None:
-        emitted[name].append((time.monotonic(), price))
+        emitted[name].append((clock.read, price))
 
     worker.price_updated.connect(note, Qt.DirectConnection)
     ticks = collect(worker.tick_received)
@@ -432,7 +458,7 @@ def test_price_updated_keeps_its_interval_and_ends_on_the_latest_price(qtbot, st
         qtbot.waitUntil(lambda: all(emitted[name][-1][1] == told[name] for name in told))
     assert len(ticks) > 3 * sum(map(len, emitted.values()))
     for moments in emitted.values():
-        assert all(b - a >= 0.0595 for (a, _), (b, _) in pairwise(moments))
+        assert all(b - a >= 0.06 for (a, _), (b, _) in pairwise(moments))
 
 
 def test_the_last_price_comes_out_even_if_the_worker_ends(qtbot, studio):

@@ -168,7 +168,7 @@ def test_what_kills_the_stream_leaves_nothing_that_looks_live(rig, name):
     assert rig.none_good()
     if name in ("HTTP 403", "HTTP 429"):
         rig.until(lambda: "again in" in rig.feed_text())
-        assert rig.health() == "told to wait"
+        rig.until(lambda: rig.health() == "told to wait")
         asked = len(rig.server.requests)
         rig.run_for(60.0 / SPEED)
         assert len(rig.server.requests) == asked, "it backs off for minutes"
@@ -216,7 +216,7 @@ def test_noise_on_the_line_changes_nothing(rig):
         rig.run_for(0.2)
     rig.until(rig.all_good)
     assert len(rig.server.quotes.sessions) == sessions, "nothing of that ends a connection"
-    assert "~h~77" in rig.server.quotes.echoes and "~h~1" in rig.server.quotes.echoes
+    rig.until(lambda: {"~h~77", "~h~1"} <= set(rig.server.quotes.echoes))
 
 
 def test_frames_in_pieces_and_many_in_one_message_arrive_whole(rig):

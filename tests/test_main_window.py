@@ -161,10 +161,10 @@ def test_start_websocket_and_stop_websocket_drive_the_feed(qtbot: Any, market: S
     window = stub_window(qtbot, market)
     window.start_websocket()
     wait(qtbot, lambda: state_of(window, "CRYPTO:ETH") is RowState.LIVE)
-    assert window.state.get("connected") is True
+    wait(qtbot, lambda: window.state.get("connected") is True)  # told apart from the prices
     window.stop_websocket()
     wait(qtbot, lambda: state_of(window, "CRYPTO:ETH") is RowState.STALE)
-    assert window.state.get("connected") is False
+    wait(qtbot, lambda: window.state.get("connected") is False)
 
 
 # --- scanning -----------------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ def test_start_shows_live_prices_and_stop_lets_nothing_look_live(qtbot: Any, mar
     button.click()
     assert button.text() == "⏹ Stop"
     wait(qtbot, lambda: state_of(window, "CRYPTO:BTC") is RowState.LIVE)
-    assert window.control_bar.feed_text().startswith("Feed: yfinance")
+    wait(qtbot, lambda: window.control_bar.feed_text().startswith("Feed: yfinance"))
     market.set("CRYPTO:BTC", 101.0)
     wait(qtbot, lambda: price_of(window, "CRYPTO:BTC") == 101.0)
     button.click()
@@ -193,7 +193,7 @@ def test_signals_of_the_engine_reach_the_whole_window(qtbot: Any, market: StubMa
     wait(qtbot, lambda: bool(window.state.get("real_time_signals")))
     signal = window.state.get("real_time_signals")[0]
     assert (signal["type"], signal["reason"], signal["simulated"]) == ("BUY", "Price rose +3.00%", False)
-    assert [s.price for s in window.desk.signals.model.signals()] == [103.0]
+    wait(qtbot, lambda: [s.price for s in window.desk.signals.model.signals()] == [103.0])  # a turn later
 
 
 def test_twenty_quick_starts_and_stops(qtbot: Any, market: StubMarket) -> None:
@@ -243,7 +243,7 @@ def test_an_unknown_symbol_is_said_once(qtbot: Any, market: StubMarket) -> None:
     window = stub_window(qtbot, market, crypto_config("BTC", "NOPE"))
     window.start_scan()
     wait(qtbot, says(window, "CRYPTO:NOPE"))
-    assert state_of(window, "CRYPTO:NOPE") is RowState.UNKNOWN
+    wait(qtbot, lambda: state_of(window, "CRYPTO:NOPE") is RowState.UNKNOWN)
     window.notice_bar.dismiss()
     window.stop_scan()
     window.start_scan()
@@ -259,7 +259,7 @@ def test_a_feed_that_cannot_be_made_gives_the_button_back(qtbot: Any, caplog: An
     window = show(qtbot, MainWindow(crypto_config(), source_factory=broken))
     window.start_scan()
     wait(qtbot, says(window, "cannot be reached"))
-    assert window.control_bar.scan_button.text() == "▶️ Start Scan"
+    wait(qtbot, lambda: window.control_bar.scan_button.text() == "▶️ Start Scan")
 
 
 def test_a_broken_slot_of_ours_is_logged_and_stops_nothing(

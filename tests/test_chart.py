@@ -193,14 +193,10 @@ def test_it_says_that_history_is_loading_and_then_shows_it(panel):
     assert panel.view.state.high >= 299 and panel.view.state.count == 300
 
 
-def test_it_gives_up_saying_so(panel):
+def test_it_gives_up_saying_so(panel, qtbot):
     panel._patience.setInterval(1)
     panel._patience.start()
-    for _ in range(200):
-        QApplication.processEvents()
-        if not panel._patience.isActive():
-            break
-        time.sleep(0.002)
+    qtbot.waitUntil(lambda: not panel._patience.isActive())
     assert panel.message.text().startswith("No bars yet")
 
 

@@ -21,6 +21,7 @@ from core.sources.tradingview_wire import message, payloads
 from tests.loopback.faults import RETRY_AFTER, Fault
 from tests.loopback.quote_session import call, framed, websocket_frame
 from tests.loopback.tradingview_server import TradingViewServer
+from tests.patience import FOREVER, PATIENCE
 
 THYAO, AAPL = Instrument("BIST", "THYAO"), Instrument("NASDAQ", "AAPL")
 KCHOL, KCHOL_US = Instrument("BIST", "KCHOL"), Instrument("NASDAQ", "KCHOL")
@@ -43,7 +44,7 @@ def server() -> Iterator[TradingViewServer]:
 class Client:
     """A connected source that gathers what comes."""
 
-    def __init__(self, server: TradingViewServer, deadline: float = 5.0) -> None:
+    def __init__(self, server: TradingViewServer, deadline: float = PATIENCE) -> None:
         self.source = TradingViewPush(server.endpoint, deadline)
         self.quotes: list[Quote] = []
         self.unknown: list[str] = []
@@ -55,7 +56,7 @@ class Client:
         self.source.subscribe(instruments, ())
         return self
 
-    def until(self, condition: Callable[[], Any], seconds: float = 5.0) -> None:
+    def until(self, condition: Callable[[], Any], seconds: float = PATIENCE) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, "in vain"
@@ -362,11 +363,9 @@ def test_a_cancel_ends_a_wait_at_once(server, client):
     client.open(THYAO)
     timer = threading.Timer(0.05, client.source.cancel)
     timer.start()
-    began = time.monotonic()
     with pytest.raises(CancelledError):
         while True:
-            client.look(5.0)
-    assert time.monotonic() - began < 1.0
+            client.look(FOREVER)
     with pytest.raises(CancelledError):
         client.source.connect()
     timer.join()
@@ -376,13 +375,11 @@ def test_a_cancel_ends_a_handshake_that_hangs(client):
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        source = TradingViewPush(f"ws://127.0.0.1:{listener.getsockname()[1]}", 10.0)
+        source = TradingViewPush(f"ws://127.0.0.1:{listener.getsockname()[1]}", FOREVER)
         timer = threading.Timer(0.1, source.cancel)
         timer.start()
-        began = time.monotonic()
         with pytest.raises(CancelledError):
             source.connect()
-        assert time.monotonic() - began < 1.5
         timer.join()
 
 
@@ -391,10 +388,8 @@ def test_a_silent_server_is_not_waited_for(client):
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         source = TradingViewPush(f"ws://127.0.0.1:{listener.getsockname()[1]}", 0.2)
-        began = time.monotonic()
-        with pytest.raises(SourceError):
+        with pytest.raises(SourceError, match=r"within 0\.2 s"):
             source.connect()
-        assert time.monotonic() - began < 1.5
 
 
 def test_without_a_connection_there_is_nothing(client):

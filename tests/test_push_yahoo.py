@@ -16,6 +16,7 @@ from core.model import Instrument, Quote
 from core.sources.yahoo_answer import yahoo_symbol
 from core.sources.yahoo_push import YahooPush
 from tests.loopback.yahoo_stream_server import EXTENDED, POST, PRE, REGULAR, YahooStreamServer, pricing
+from tests.patience import FOREVER, PATIENCE
 from tests.scripted import at
 
 THYAO, AAPL = Instrument("BIST", "THYAO"), Instrument("NASDAQ", "AAPL")
@@ -35,7 +36,7 @@ class Client:
     """A source that gathers what comes."""
 
     def __init__(self, url: str, clock: Clock | None = None) -> None:
-        self.source = YahooPush(url, 5.0, clock)
+        self.source = YahooPush(url, PATIENCE, clock)
         self.quotes: list[Quote] = []
         self.unknown: list[str] = []
         self.heard = 0
@@ -51,7 +52,7 @@ class Client:
         self.unknown += received.unknown
         self.heard += received.heard
 
-    def until(self, condition: Callable[[], Any], seconds: float = 8.0) -> None:
+    def until(self, condition: Callable[[], Any], seconds: float = PATIENCE) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, "in vain"
@@ -271,11 +272,9 @@ def test_a_cancel_ends_a_wait_at_once(server, client):
     client.open(THYAO)
     timer = threading.Timer(0.05, client.source.cancel)
     timer.start()
-    began = time.monotonic()
     with pytest.raises(CancelledError):
         while True:
-            client.look(5.0)
-    assert time.monotonic() - began < 1.0
+            client.look(FOREVER)
     with pytest.raises(CancelledError):
         client.source.connect()
     timer.join()
@@ -297,9 +296,9 @@ def test_a_flood_is_taken_in_pieces(server, client):
     for step in range(2500):
         server.say(pricing("AAPL", price=100.0 + step, time=int(time.time() * 1000)))
     line = client.source._line
-    end = time.monotonic() + 20.0
+    end = time.monotonic() + PATIENCE
     while line.heard.qsize() < 2500 and time.monotonic() < end:
         time.sleep(0.01)  # all of it waits: one look must take the first part only, in order
-    client.until(lambda: client.last(AAPL).price == 2599.0, seconds=20.0)
+    client.until(lambda: client.last(AAPL).price == 2599.0)
     prices = [quote.price for quote in client.quotes if quote.price >= 100.0][-2500:]
     assert prices == sorted(prices)

@@ -154,7 +154,7 @@ def opened(window, open_store, settings=BY_HAND):
 
 
 def wait_for(qtbot, dialog, text):
-    qtbot.waitUntil(lambda: text in dialog.preview.label.text(), timeout=5000)
+    qtbot.waitUntil(lambda: text in dialog.preview.label.text())
 
 
 def test_the_answer_follows_what_is_typed(window, qtbot, monkeypatch):

@@ -114,6 +114,22 @@ def test_a_stored_day_is_replayed(tmp_path):
     assert all(t.previous_close for t in rig.events.of(Tick))
 
 
+def test_a_replayed_day_has_the_volumes_of_its_bars():
+    start = sessions(3)[2][0]
+    volumes = {0: 100.0, 1: 50.0, 2: 80.0, 3: 200.0, 4: None, 40: 30.0, 41: 0.1}
+    for first in (0, 60):  # of the session's beginning, and without it
+        store = MemoryStore()
+        told = [replace(bar(start + first + 60 * n, 9, 10, 8, 9), volume=v) for n, v in volumes.items()]
+        store.add_bars(told, 60)
+        rig = Rig(config(stored_day(), replay_speed=1000))
+        rig.loop._replay._open_store = lambda _config, store=store: store
+        rig.play()
+        made = rig.loop.engine.bars.known(ASELS.key, 60, 99)
+        rig.loop.close()
+        assert [b.start for b in made] == [b.start for b in told]
+        assert [b.volume for b in made] == pytest.approx(list(volumes.values()))
+
+
 def test_a_stored_day_reads_like_a_recording():
     records = list(StoredDay(stored_day(), Config(), filled).records())
     assert {type(r) for r in records} == {QuoteRecord, MarkRecord}

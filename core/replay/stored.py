@@ -79,15 +79,21 @@ class StoredDay:
                 continue
             before = store.bars(key, MINUTE, session[0] - LOOK_BACK, session[0], 1)
             close = before[-1].close if before else None
-            for bar in store.bars(key, MINUTE, session[0], session[1], MOST_BARS):
-                quotes += [
-                    Quote(
-                        key=key, price=price, stamp=at, received=at, source="bars", previous_close=close,
-                        volume=bar.volume,
-                    )
-                    for at, price in path(bar, MINUTE)
-                ]  # fmt: skip
+            quotes += _told(store.bars(key, MINUTE, session[0], session[1], MOST_BARS), close)
         return quotes
+
+
+def _told(bars: Sequence[Bar], close: float | None) -> Iterator[Quote]:
+    """The quotes of one session's `bars` after the previous `close`, as a provider tells them: with the
+    session's running total of what was traded. A bar's own part is in it from the bar's last price on."""
+    total = 0.0
+    for bar in bars:
+        before, total = total, total + (bar.volume or 0.0)
+        for (at, price), told in zip(path(bar, MINUTE), (before, before, before, total), strict=True):
+            yield Quote(
+                key=bar.key, price=price, stamp=at, received=at, source="bars", previous_close=close,
+                volume=None if bar.volume is None else told,
+            )  # fmt: skip
 
 
 def path(bar: Bar, seconds: float) -> Iterator[tuple[float, float]]:

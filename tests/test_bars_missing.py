@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from core.bars.keeper import BarKeeper
 from core.bars.requests import ASK_AGAIN, TRIES
 from core.clock import FakeClock
-from core.commands import BarsLoaded, BarUpdated
+from core.commands import BarsLoaded, BarUpdated, StartFeed, WatchBars
 from core.events import EventBus
 from core.market_calendar import MarketCalendar
 from core.model import Bar, Instrument
 from core.storage.memory_store import MemoryStore
 from tests.scripted import ASELS, WEDNESDAY, Events, at, tick
+from tests.test_bars_engine import Rig
+from tests.test_feed_live import until
 
 KEY = ASELS.key
 DAY = 86_400
@@ -85,6 +87,101 @@ class Desk:
 @pytest.fixture
 def desk() -> Desk:
     return Desk()
+
+
+# --- the bar that grows ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    made = Rig()
+    yield made
+    made.loop.close()
+
+
+@pytest.mark.parametrize("seconds", [3600, DAY])
+def test_the_running_bar_holds_what_was_before_the_start(rig: Rig, seconds: int) -> None:
+    past = minutes(OPEN, WEDNESDAY - 3600) if seconds == DAY else []
+    past += [minute(WEDNESDAY, 45.0), minute(WEDNESDAY + 60, 60.0), minute(WEDNESDAY + 120, 40.0)]
+    before = minute(OPEN - DAY, 44.0)
+    rig.tell = lambda length: past if length == 60 else [before] if length == DAY else []
+    rig.clock.advance(180)
+    rig.do(StartFeed(), WatchBars(key=KEY, seconds=seconds))
+    rig.see(50.0)
+
+    def last() -> Bar:
+        rig.step(0.01)
+        return ([b for event in rig.events.of(BarsLoaded) for b in event.bars[-1:]] or [before])[-1]
+
+    until(lambda: last().low == 40.0)
+    bar = last()
+    first = past[0]
+    assert (bar.start, bar.open) == (OPEN if seconds == DAY else WEDNESDAY, first.open)
+    assert (bar.high, bar.low, bar.close) == (60.0, 40.0, 50.0)
+    assert bar.volume == len(past)
+
+
+def test_the_running_day_is_asked_for_in_minutes_of_its_session_once(desk: Desk) -> None:
+    desk.bars.watch(KEY, DAY)
+    desk.trade()
+    assert desk.asked == [(DAY, 5000), (60, 480)]
+    desk.lengths()
+    desk.tell([minute(OPEN - DAY)], DAY)
+    desk.tell(minutes(OPEN, WEDNESDAY))
+    for seconds in (3600, 900, 300, DAY):
+        desk.bars.watch(KEY, seconds)
+        assert desk.lengths() == [seconds], "its minutes are known"
+    desk.wait(ASK_AGAIN)
+    assert desk.lengths() == []
+
+
+def test_who_changes_the_time_frame_does_not_ask_for_the_minutes_anew(desk: Desk) -> None:
+    desk.bars.watch(KEY, DAY)
+    assert desk.lengths() == [DAY, 60]
+    desk.bars.unwatch(KEY, DAY)
+    assert sorted(desk.dropped) == [60, DAY]
+    desk.bars.watch(KEY, 300)
+    assert desk.lengths() == [300, 60], "nobody has told them"
+    desk.tell([])
+    desk.bars.unwatch(KEY, 300)
+    desk.bars.watch(KEY, 900)
+    assert desk.lengths() == [900], "asked for a moment ago"
+    desk.wait(ASK_AGAIN)
+    assert desk.lengths() == [60]
+    desk.dropped.clear()
+    desk.bars.watch(KEY, 60)
+    desk.bars.unwatch(KEY, 900)
+    assert desk.dropped == [900], "the minutes are still looked at"
+
+
+def test_prices_that_come_late_are_no_reason_to_ask(desk: Desk) -> None:
+    desk.bars.watch(KEY, DAY)
+    desk.tell(minutes(OPEN, WEDNESDAY - 900))
+    desk.clock.advance(ASK_AGAIN)
+    desk.bars.add(tick(ASELS, stamp=WEDNESDAY - 900, received=WEDNESDAY + ASK_AGAIN))
+    desk.lengths()
+    desk.bars.watch(KEY, 3600)
+    assert desk.lengths() == [3600]
+
+
+def test_minutes_that_the_providers_bars_cover_are_not_asked_for() -> None:
+    desk = Desk(CLOSE + 60)
+    desk.store.add_bars([minute(OPEN)], DAY)
+    desk.bars.watch(KEY, DAY)
+    assert desk.lengths() == [DAY]
+    desk.bars.watch(KEY, 60)
+    assert desk.lengths() == [60]
+
+
+def test_after_the_close_the_finished_bar_stands(desk: Desk) -> None:
+    desk.bars.watch(KEY, DAY)
+    desk.trade(70.0)
+    desk.tell(minutes(OPEN, WEDNESDAY))
+    assert [(b.open, b.high, b.close) for b in desk.shown(DAY)] == [(50.0, 70.0, 70.0)]
+    desk.wait(CLOSE - WEDNESDAY)
+    assert [(b.open, b.high, b.close) for b in desk.shown(DAY)] == [(50.0, 70.0, 70.0)]
+    desk.tell([minute(OPEN, 69.0)], DAY)
+    assert [b.close for b in desk.shown(DAY)] == [69.0]
 
 
 # --- holes ----------------------------------------------------------------------------------------------

@@ -103,6 +103,11 @@ class BarKeeper:
         self._bus.publish(self._book.open(key, seconds))
         told = self._told_length(seconds)
         self._requests.ask(key, told, MOST_BARS)
+        if told != MINUTE:
+            # The provider's bars are finished ones: the bar that grows is made of minutes, since its begin.
+            grows = self._aggregator.current(key) is not None
+            now = None if grows else self._clock.time()
+            self._want_minutes(self._book.hole(key, self._holes.told(key), now))
 
     def unwatch(self, key: str, seconds: int) -> None:
         """Do not publish it any more."""

@@ -13,9 +13,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from PyQt5.QtCore import QEvent, QPoint, QPointF, QRect, Qt
 from PyQt5.QtGui import QImage, QPainter, QPixmap
-from PyQt5.QtWidgets import QApplication, QFileDialog
+from PyQt5.QtWidgets import QAbstractItemView, QApplication, QFileDialog
 
 from core.clock import SystemClock
 from core.commands import BarsLoaded, BarUpdated, PositionsChanged, UnwatchBars, WatchBars
@@ -584,6 +585,25 @@ def test_from_the_price_list_to_a_chart_and_back(qtbot, monkeypatch):
     assert any(isinstance(c, UnwatchBars) and c.key == key for c in posted)
     assert window.docks["signals"] not in window.tabifiedDockWidgets(window.docks["positions"])
     assert window.docks["signals"].isVisible() and window.docks["positions"].isVisible()
+
+
+@pytest.mark.parametrize("how", ["double click", "Enter"])
+@pytest.mark.parametrize(("place", "name"), [("symbols", "Watched symbols"), ("signals", "Signals")])
+def test_symbols_and_signals_open_the_chart_too(qtbot, place, name, how):
+    window = stub_window(qtbot, StubMarket(BTC=50_000.0))
+    window.desk.signals.set_signals([replace(signal(FRIDAY), key=BTC.key)])
+    window.docks[place].raise_()
+    views = window.desk.panels[place].findChildren(QAbstractItemView)
+    view = next(view for view in views if view.accessibleName() == name)
+    index = view.model().index(0, 0)
+    view.setCurrentIndex(index)
+    if how == "Enter":
+        qtbot.keyClick(view, Qt.Key_Return)
+    else:
+        where = view.visualRect(index).center()
+        qtbot.mouseClick(view.viewport(), Qt.LeftButton, pos=where)
+        qtbot.mouseDClick(view.viewport(), Qt.LeftButton, pos=where)
+    assert window.docks["chart"].isVisible() and window.desk.chart.key == BTC.key
 
 
 def test_resetting_the_layout_leaves_an_open_chart_open(qtbot):

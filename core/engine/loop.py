@@ -157,6 +157,7 @@ class EngineLoop:
             lambda exchange: self.engine.market(exchange, self._clock.time()),
         )  # fmt: skip
         self._engine.bars.ask_history = self._live.history.ask
+        self._engine.bars.drop_history = self._live.history.desk.drop
         self._engine.on_wake = self.inbox.wake
         self._engine.bots.ask_for_history()
         self._feed = self._replay if replays(self._config) else self._live
@@ -324,9 +325,7 @@ class EngineLoop:
         elif isinstance(command, WatchBars):
             self.engine.bars.watch(command.key, command.seconds)
         elif isinstance(command, UnwatchBars):
-            assert self._live is not None
             self.engine.bars.unwatch(command.key, command.seconds)
-            self._live.history.desk.drop(command.key, command.seconds)
         elif isinstance(command, StopFeed):
             self._feed.stop()
         elif isinstance(command, ApplyConfig):

@@ -80,7 +80,9 @@ class EngineLoop:
         self._clock = real_clock(clock)
         self._engine_clock = replay_clock(clock)
         self._routes = routes
-        self._cluster = ClusterTie(data_dir, self.bus, self.inbox.put, routes)
+        self._cluster = ClusterTie(
+            data_dir, self.bus, self.inbox.put, routes, lambda: self._clock.monotonic() - self.alive_at
+        )
         self._recording = Recording(recordings, self._clock, self._engine_clock, self.inbox.put)
         self._on_quote: Callable[[Quote], None] = lambda quote: None
         self._budgets = budgets
@@ -180,9 +182,8 @@ class EngineLoop:
 
     def process(self, messages: list[Any], quotes: list[Quote], on_quote: Callable[[Quote], None]) -> None:
         """Carry out `messages`, then `quotes`, then what is due. What fails is told and isolated."""
-        engine, feed = self.engine, self._feed
+        engine, feed, world = self.engine, self._feed, self.engine.store
         assert feed is not None
-        world = engine.store
         self._on_quote = on_quote
         for message in messages:
             self._guarded(self._handle, message)
@@ -254,8 +255,6 @@ class EngineLoop:
             self.engine.on_daily(message)
         elif isinstance(message, ReplayPortion):
             self._replay.take(message, self.engine, self._take)
-        elif isinstance(message, Notice):
-            self.bus.publish(message)
         elif isinstance(message, SourceLost):
             self._recording.message(message)
             self.engine.on_source_lost(message.source)
@@ -263,9 +262,10 @@ class EngineLoop:
             self._on_history(message)
         elif isinstance(message, BotsMoved):
             self._on_moved(message)
-        elif isinstance(message, InstrumentUnknown):
+        elif isinstance(message, Notice | InstrumentUnknown):
             self.bus.publish(message)
-            self.bus.publish(Notice("warning", "engine.unknown_symbol", {"key": message.key}))
+            if isinstance(message, InstrumentUnknown):
+                self.bus.publish(Notice("warning", "engine.unknown_symbol", {"key": message.key}))
 
     def _command(self, command: Command) -> None:
         error = ""

@@ -81,7 +81,9 @@ class EngineLoop:
         self._clock = real_clock(clock)
         self._engine_clock = replay_clock(clock)
         self._routes = routes
-        self._cluster = ClusterTie(data_dir, self.bus, self.inbox.put, routes)
+        self._cluster = ClusterTie(
+            data_dir, self.bus, self.inbox.put, routes, lambda: self._clock.monotonic() - self.alive_at
+        )
         self._recording = Recording(recordings, self._clock, self._engine_clock, self.inbox.put)
         self._budgets = budgets
         self._create_source = create_source
@@ -254,9 +256,10 @@ class EngineLoop:
             self._on_history(message)
         elif isinstance(message, BotsMoved):
             self._on_moved(message)
-        elif isinstance(message, InstrumentUnknown):
+        elif isinstance(message, Notice | InstrumentUnknown):
             self.bus.publish(message)
-            self.bus.publish(Notice("warning", "engine.unknown_symbol", {"key": message.key}))
+            if isinstance(message, InstrumentUnknown):
+                self.bus.publish(Notice("warning", "engine.unknown_symbol", {"key": message.key}))
 
     def _command(self, command: Command) -> None:
         error = ""

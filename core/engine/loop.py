@@ -233,20 +233,12 @@ class EngineLoop:
         if isinstance(message, Command):
             self._command(message)
         elif isinstance(message, FeedStatus):
-            self._recording.message(message)
-            self._diary.note(message)
-            self.bus.publish(message)
-            if message.state == "stopped":
-                self.engine.expire_prices()
-                if not self.stopping:
-                    self._unguarded.tell(self.engine)
+            self._on_feed_status(message)
         elif isinstance(message, DailyCloses):
             self._recording.message(message)
             self.engine.on_daily(message)
         elif isinstance(message, ReplayPortion):
             self._replay.take(message, self.engine, self._intake.one)
-        elif isinstance(message, Notice):
-            self.bus.publish(message)
         elif isinstance(message, EarlierQuotes):
             self._on_earlier(message.quotes)
         elif isinstance(message, SourceLost):
@@ -260,6 +252,15 @@ class EngineLoop:
             self.bus.publish(message)
             if isinstance(message, InstrumentUnknown):
                 self.bus.publish(Notice("warning", "engine.unknown_symbol", {"key": message.key}))
+
+    def _on_feed_status(self, status: FeedStatus) -> None:
+        self._recording.message(status)
+        self._diary.note(status)
+        self.bus.publish(status)
+        if status.state == "stopped":
+            self.engine.expire_prices()
+            if not self.stopping:
+                self._unguarded.tell(self.engine)
 
     def _command(self, command: Command) -> None:
         error = ""

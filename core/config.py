@@ -189,7 +189,8 @@ class BotConfig(Section, frozen=True, kw_only=True):
 
     `size` is the money put into a new position, `quantity` a fixed number of shares instead. `params` belong
     to the strategy. `check_interval_sec` 0 means at every price. `trailing_stop_atr` is a multiple of the
-    average true range, used instead of `trailing_stop_pct`.
+    average true range, used instead of `trailing_stop_pct`. `max_daily_loss` and `daily_target` hold for what
+    a bot at rest or in error still has, too.
     """
 
     id: BotId

@@ -136,10 +136,10 @@ class BotRig:
             action if isinstance(action, Exception) else Decision(action=action, limit=limit)
         )
 
-    def buy(self, price: float = 100.0, on: Instrument = ASELS) -> None:
+    def buy(self, price: float = 100.0, on: Instrument = ASELS, **fields: Any) -> None:
         """Have the bot go long at `price`."""
         self.want(Action.BUY, on)
-        self.pass_by(price, on=on)
+        self.pass_by(price, on=on, **fields)
 
     def wait(self, seconds: float) -> None:
         """Let time pass without prices."""

@@ -33,6 +33,7 @@ from server.bus import InProcessBus, StatusBus
 from server.hub import Hub
 from server.run import ServerThread, StatusServer, listen
 from server.sessions import Sessions
+from tests.patience import PATIENCE
 
 KEY = b"k" * 32
 
@@ -147,7 +148,7 @@ class RunningServer:
 
     def client(self, user: str | None = "local") -> httpx.Client:
         """A client of the server; without a token if `user` is None."""
-        return httpx.Client(base_url=self.url, headers=self.headers(user) if user else {}, timeout=10.0)
+        return httpx.Client(base_url=self.url, headers=self.headers(user) if user else {}, timeout=PATIENCE)
 
     def in_loop(self, call: Callable[[], Any]) -> Any:
         """The result of `call`, made in the server's loop."""
@@ -160,7 +161,7 @@ class RunningServer:
         loop = self.server._own_loop
         assert loop is not None
         loop.call_soon_threadsafe(run)
-        assert done.wait(5)
+        assert done.wait(PATIENCE)
         return result[0]
 
     def revoke(self, user: str) -> None:
@@ -177,7 +178,7 @@ class RunningServer:
         assert self.thread.stop(), "the server did not end"
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Wait until `condition` holds; fails the test if it does not within `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -254,7 +254,7 @@ def test_a_new_day_counts_from_what_everything_was_worth():
     rig.pass_by(110.0)
     assert (rig.state().daily_pnl, rig.state().daily_trades) == (1000.0, 1)
     rig.clock.set_time(at("2026-11-19 10:30"))
-    rig.pass_by(111.0)
+    rig.pass_by(111.0, previous_close=110.0)
     state = rig.state()
     assert (state.daily_pnl, state.open_pnl, state.daily_trades) == (100.0, 1100.0, 0)
 

@@ -21,6 +21,7 @@ from core.feed.messages import InstrumentUnknown, SourceLost
 from core.feed.push_runner import PushRunner, _watchdog
 from core.model import FeedStatus, Instrument, Quote, SourceStatus
 from core.sources.push_base import Received
+from tests.patience import PATIENCE
 from tests.scripted import AAPL, ASELS, BTC, THYAO, WEDNESDAY, ScriptedSource, Sink, WaitingClock, quote
 
 
@@ -129,7 +130,7 @@ class Station:
         return self.status.sources[0]
 
     def until(self, condition: Callable[[], Any], step: float = 0.5) -> None:
-        end = time.monotonic() + 8.0
+        end = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < end, "in vain"
             self.clock.advance(step)

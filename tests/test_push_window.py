@@ -27,7 +27,6 @@ from tests.window_helpers import show, state_of, wait
 PRICES = {"BIST:KCHOL": 180.0, "NASDAQ:KCHOL": 12.5, "CRYPTO:BTC": 90_000.0}
 NAMES = {"BIST:KCHOL": "BIST:KCHOL", "NASDAQ:KCHOL": "NASDAQ:KCHOL", "CRYPTO:BTC": "CRYPTO:BTCUSD"}
 GOOD = {RowState.LIVE, RowState.DELAYED}
-PATIENCE = 20_000
 
 
 class Rig:
@@ -71,12 +70,12 @@ class Rig:
             assert row is not None and not row.simulated
             assert row.price is None or row.price in self.told[key], f"{key} never was {row.price}"
 
-    def until(self, condition: Callable[[], Any], patience: int = PATIENCE) -> None:
+    def until(self, condition: Callable[[], Any]) -> None:
         def looked() -> bool:
             self.look()
             return bool(condition())
 
-        wait(self.qtbot, looked, patience)
+        wait(self.qtbot, looked)
 
     def run_for(self, seconds: float) -> None:
         """Let so many real seconds pass."""
@@ -169,7 +168,7 @@ def test_what_kills_the_stream_leaves_nothing_that_looks_live(rig, name):
     assert rig.none_good()
     if name in ("HTTP 403", "HTTP 429"):
         rig.until(lambda: "again in" in rig.feed_text())
-        assert rig.health() == "told to wait"
+        rig.until(lambda: rig.health() == "told to wait")
         asked = len(rig.server.requests)
         rig.run_for(60.0 / SPEED)
         assert len(rig.server.requests) == asked, "it backs off for minutes"
@@ -177,7 +176,7 @@ def test_what_kills_the_stream_leaves_nothing_that_looks_live(rig, name):
     heal(rig)
     if name == "permission_denied":
         rig.server.quotes.drop()
-    rig.until(rig.all_good, 30_000)
+    rig.until(rig.all_good)
     rig.until(lambda: rig.health() == "working")
 
 
@@ -217,7 +216,7 @@ def test_noise_on_the_line_changes_nothing(rig):
         rig.run_for(0.2)
     rig.until(rig.all_good)
     assert len(rig.server.quotes.sessions) == sessions, "nothing of that ends a connection"
-    assert "~h~77" in rig.server.quotes.echoes and "~h~1" in rig.server.quotes.echoes
+    rig.until(lambda: {"~h~77", "~h~1"} <= set(rig.server.quotes.echoes))
 
 
 def test_frames_in_pieces_and_many_in_one_message_arrive_whole(rig):
@@ -244,7 +243,7 @@ def test_a_line_that_breaks_after_every_few_messages_shows_no_false_price(rig):
     rig.until(rig.all_good)
     rig.server.quotes.drop_after = 12
     count = len(rig.server.quotes.sessions)
-    rig.until(lambda: len(rig.server.quotes.sessions) >= count + 3, 40_000)
+    rig.until(lambda: len(rig.server.quotes.sessions) >= count + 3)
     rig.server.quotes.drop_after = None
     rig.until(rig.all_good)
 
@@ -271,7 +270,7 @@ def test_two_providers_that_disagree_mark_the_row_and_hold_its_signals(qtbot):
             for key, price in PRICES.items():
                 yahoo.set_price(key, price * (0.9 if key == "CRYPTO:BTC" else 1.0), price * 0.99)
                 rig.told[key].add(price * (0.9 if key == "CRYPTO:BTC" else 1.0))
-            rig.until(lambda: state_of(rig.window, "CRYPTO:BTC") is RowState.DISPUTED, 30_000)
+            rig.until(lambda: state_of(rig.window, "CRYPTO:BTC") is RowState.DISPUTED)
             model = rig.window.desk.signals.model
             fired = sum(signal.key == "CRYPTO:BTC" for signal in model.signals())
             rig.run_for(1.0)
@@ -297,7 +296,7 @@ def test_when_the_stream_is_refused_polling_takes_over_in_the_window(qtbot):
             rig.until(lambda: rig.health() == "working")
             DEADLY["HTTP 429"](rig)
             rig.until(lambda: rig.health() == "told to wait")
-            rig.until(rig.all_good, 40_000)
+            rig.until(rig.all_good)
             rig.until(
                 lambda: rig.feed_text().startswith("Feed: yfinance") and "tradingview" in rig.feed_text()
             )
@@ -306,7 +305,7 @@ def test_when_the_stream_is_refused_polling_takes_over_in_the_window(qtbot):
             }  # fmt: skip
             assert sources == {"yfinance"}
             heal(rig)
-            rig.until(lambda: rig.health() == "working", 40_000)
+            rig.until(lambda: rig.health() == "working")
             rig.until(lambda: rig.feed_text().startswith("Feed: tradingview"))
         finally:
             rig.window.close()

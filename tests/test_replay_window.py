@@ -61,7 +61,7 @@ def row_state(window: MainWindow, key: str) -> RowState:
 def test_a_replay_is_marked_wherever_it_is_shown(window, qtbot, tmp_path):
     shown = window(settings(write(tmp_path / "day.jsonl.gz", *session())))
     shown.start_scan()
-    qtbot.waitUntil(lambda: "has ended" in shown.desk.ticker._band.text(), timeout=15_000)
+    qtbot.waitUntil(lambda: "has ended" in shown.desk.ticker._band.text())
     assert shown.desk.ticker._band.isVisible()
     assert "2026-11-18" in shown.desk.ticker._band.text()
     assert "has ended" in shown.control_bar.feed_text()
@@ -85,7 +85,7 @@ def test_without_a_file_it_asks_for_one(window, qtbot, tmp_path):
     assert shown.control_bar.feed_text() == "Scan stopped"
     dialog.fileSelected.emit(str(path))
     dialog.reject()
-    qtbot.waitUntil(lambda: "Replay of" in shown.control_bar.feed_text(), timeout=15_000)
+    qtbot.waitUntil(lambda: "Replay of" in shown.control_bar.feed_text())
     assert shown._config.real_time.replay_file == str(path)
 
 

@@ -75,7 +75,7 @@ def test_a_click_closes_a_toast(qtbot: QtBot, stack: ToastStack) -> None:
     stack.show_message(signal("A"))
     stack.show_message(signal("B"))
     qtbot.mouseClick(stack.toasts[0], Qt.LeftButton, pos=QPoint(20, 10))
-    qtbot.waitUntil(lambda: [toast.message.symbol for toast in stack.toasts] == ["B"], timeout=3000)
+    qtbot.waitUntil(lambda: [toast.message.symbol for toast in stack.toasts] == ["B"])
 
 
 def test_a_toast_goes_by_itself_but_not_under_the_mouse(qtbot: QtBot, stack: ToastStack) -> None:
@@ -85,7 +85,7 @@ def test_a_toast_goes_by_itself_but_not_under_the_mouse(qtbot: QtBot, stack: Toa
     assert not toast._life.isActive()
     toast._life.setInterval(1)
     QApplication.sendEvent(toast, _event("Leave"))
-    qtbot.waitUntil(lambda: stack.toasts == (), timeout=3000)
+    qtbot.waitUntil(lambda: stack.toasts == ())
 
 
 def _event(name: str) -> Any:
@@ -108,9 +108,9 @@ def test_escape_closes_the_newest_but_only_if_nobody_else_wants_it(
     assert window.focusWidget() is field
     QTest.keyClick(field, Qt.Key_A)
     QTest.keyClick(field, Qt.Key_Escape)
-    qtbot.waitUntil(lambda: [toast.message.symbol for toast in stack.toasts] == ["A"], timeout=3000)
+    qtbot.waitUntil(lambda: [toast.message.symbol for toast in stack.toasts] == ["A"])
     QTest.keyClick(field, Qt.Key_Escape)
-    qtbot.waitUntil(lambda: stack.toasts == (), timeout=3000)
+    qtbot.waitUntil(lambda: stack.toasts == ())
     QTest.keyClick(field, Qt.Key_Escape)
     assert field.text() == "a"
 
@@ -156,7 +156,7 @@ def _in_thread(work: Callable[[], object]) -> tuple[threading.Thread, list[objec
 def test_work_is_done_in_the_gui_thread(qtbot: QtBot) -> None:
     caller = GuiCaller()
     thread, outcome = _in_thread(lambda: caller.call(threading.get_ident, 5.0))
-    qtbot.waitUntil(lambda: bool(outcome), timeout=5000)
+    qtbot.waitUntil(lambda: bool(outcome))
     thread.join()
     assert outcome == [threading.get_ident()]
     assert caller.call(lambda: 7, 5.0) == 7
@@ -188,6 +188,6 @@ def test_waiting_work_can_be_cancelled(qtbot: QtBot) -> None:
 def test_a_bug_in_the_gui_thread_comes_back_as_a_failure(qtbot: QtBot) -> None:
     caller = GuiCaller()
     thread, outcome = _in_thread(lambda: caller.call(lambda: 1 // 0, 5.0))
-    qtbot.waitUntil(lambda: bool(outcome), timeout=5000)
+    qtbot.waitUntil(lambda: bool(outcome))
     thread.join()
     assert "ZeroDivisionError" in str(outcome[0])

@@ -8,6 +8,7 @@ the day's limits; only then is the strategy asked.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
@@ -18,8 +19,9 @@ from core.bots.risk import day_is_over, enforced_stop
 from core.bots.setting import Blind, Shape
 from core.bots.spot import Spot
 from core.bots.strategy import Action, Decision, View, Wake
+from core.bots.trading_day import TradingDay
 from core.config import BotConfig
-from core.exchanges import exchange_of
+from core.exchanges import exchange_of, has_hours
 from core.i18n import tr
 from core.model import Freshness, Quote, Tick
 
@@ -42,14 +44,10 @@ class Bot(BotBase):
     def stop(self, now: float, reason: str = "flatten", *, flatten: bool = False) -> None:
         """Let the strategy rest. Open positions stay guarded; with `flatten` they end at the next price that
         may be traded on."""
-        self.mode = BotStatus.STOPPED
+        self.mode, self.last_error = BotStatus.STOPPED, None
         self.trader.cancel_all(now)
         if flatten:
-            for key in list(self.trader.account.positions):
-                spot = self.spots[key]
-                self.trader.exit(spot, now, reason)
-                if spot.tradable:
-                    self.trader.match(spot, now)
+            self._flatten(now, reason)
         self._matters()
 
     def fail(self, error: str, now: float) -> None:
@@ -76,10 +74,10 @@ class Bot(BotBase):
             for key in self.spots:
                 self.rule.load(key, rules.get(key))
         self.retired = False
-        self._config_changed = True
+        self._config_changed = self._filled = True
         if shape.error:
             self.fail(shape.error, now)
-        elif config.autostart and not before.autostart:
+        elif config.autostart and not before.autostart and not self.day_is_over(now):
             self.start()
         elif self.mode is BotStatus.ERROR:  # what was wrong may be mended; its owner decides
             self.mode, self.last_error = BotStatus.STOPPED, None
@@ -94,7 +92,7 @@ class Bot(BotBase):
         self.config, self.retired = config, False
         self.trader = self._make_trader(None)
         self.spots = {}
-        self._day, self._day_base = -math.inf, config.cash
+        self.day = TradingDay(config.cash)
         self._config_changed = self._series_changed = True
         self.mode, self.last_error = BotStatus.STOPPED, None
         self._set_up(config, shape)
@@ -120,9 +118,18 @@ class Bot(BotBase):
             self.market_open = is_open
             self._matters()
 
+    def follow_day(self, session_of: Callable[[str], float], now: float) -> None:
+        """Begin the day when its session opens, whether prices come or not; `session_of` tells of an exchange
+        when its current or last session opened."""
+        if self.day.known and self._main:
+            session = session_of(self._main.rstrip(":"))
+            if session > self.day.session:
+                self._begin_day(session, now)
+
     def day_is_over(self, now: float | None = None) -> str:
         """Which limit of today has been reached, "" if none; at `now`, none of another day."""
-        if now is not None and self._day > 0 and _date(self._main, now) != _date(self._main, self._day):
+        day = self.day
+        if now is not None and day.known and _date(self._main, now) != _date(self._main, day.session):
             return ""
         return day_is_over(self.config, self.daily_pnl)
 
@@ -141,10 +148,13 @@ class Bot(BotBase):
             return False
         if effective == spot.effective and price == spot.price and received == spot.received:
             # The same price again is of this moment again.
+            self.dirty = self.dirty or spot.freshness is not tick.freshness
             spot.tradable, spot.freshness = True, tick.freshness
             return False
-        if session > self._day and spot.key.startswith(self._main):
+        if session > self.day.session and spot.key.startswith(self._main):
             self._begin_day(session, received)
+        if spot.counted is not None and session == self.day.session and tick.previous_close is not None:
+            self.day.count_from(spot, tick.previous_close)
         spot.price, spot.effective, spot.received = price, effective, received
         spot.freshness, spot.simulated, spot.tradable = tick.freshness, tick.simulated, True
         self.dirty = True
@@ -156,10 +166,10 @@ class Bot(BotBase):
             self._watch_levels(spot, price, received, gap)
         if self.trader.blind:
             self.trader.blind.pop(spot.key, None)
-        if self.mode is not _RUNNING:
-            return False
         # Only a price of what is held, or a fill, changes what the bot is worth.
         if self._limited and (spot.quantity or self._filled) and self._ends_day(received):
+            return False
+        if self.mode is not _RUNNING:
             return False
         return self._wakes(spot, tick, session, gap, finished)
 
@@ -172,7 +182,7 @@ class Bot(BotBase):
             self.dirty = True
 
     def on_freshness(self, spot: Spot, freshness: Freshness) -> None:
-        """The last price has aged, or its market has closed."""
+        """The last price has aged, is disputed, or its market has closed."""
         spot.tradable = False
         if spot.price is not None and freshness is not spot.freshness:
             spot.freshness = freshness
@@ -280,8 +290,10 @@ class Bot(BotBase):
         return position
 
     def _ends_day(self, at: float) -> bool:
-        """Stop for today if a limit is reached."""
+        """Stop for today if a limit is reached. What a bot at rest or in error still holds is guarded too."""
         self._filled = False
+        if self.mode is not _RUNNING and not self.trader.exposed:
+            return False
         reason = self.day_is_over()
         if not reason:
             return False
@@ -289,14 +301,31 @@ class Bot(BotBase):
             BotAlertKind.LIMIT, self.shown_key(), at, simulated=self._simulated, reason=reason,
             pnl=round(self.daily_pnl, 2),
         )  # fmt: skip
-        self.stop(at, reason, flatten=True)
+        if self.mode is _RUNNING:
+            self.stop(at, reason, flatten=True)
+        else:
+            self._flatten(at, reason)
+            self._matters()
         return True
+
+    def _flatten(self, at: float, reason: str) -> None:
+        """End all positions, each at the next price that may be traded on."""
+        for key in list(self.trader.account.positions):
+            spot = self.spots[key]
+            self.trader.exit(spot, at, reason)
+            if spot.tradable:
+                self.trader.match(spot, at)
 
     def _begin_day(self, session: float, at: float) -> None:
         """A new day: count anew from what everything was worth, and forget yesterday's orders."""
-        if self._day > 0:
+        if self.day.known:
             self.trader.cancel_all(at)
-        self._day, self._day_base = session, self.equity
+        # Where trading never ends, or prices are made up, the last price seen is a better base than what a
+        # provider calls the previous close.
+        told = () if self._simulated else [
+            self.spots[key] for key in self.trader.account.positions if has_hours(key)
+        ]  # fmt: skip
+        self.day.begin(session, self.equity, told)
         self.trader.day_trades = 0
         self._matters()
 

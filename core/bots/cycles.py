@@ -98,6 +98,8 @@ class Cycles:
         """The bots of which an answer is awaited."""
         self.wake: Callable[[], None] = lambda: None
         """Called from any thread when an answer has come."""
+        self.age: Callable[[], None] = lambda: None
+        """Called before a late answer is carried out: its price may be of this moment no more."""
 
     def employ(self, bot: Bot, strategy: Strategy | None) -> None:
         """Let `strategy` decide for `bot` from now on."""
@@ -182,6 +184,8 @@ class Cycles:
             return True
         if outcome is None:
             return False
+        if late:
+            self.age()
         work.pending = work.asked = None
         work.bot.decide(spot, outcome.decision, outcome.memory, at)
         return True

@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from msgspec.structs import replace
+
 from core.bots.account import Account
 from core.bots.broker import Broker, Execution, Market
 from core.bots.model import BotAlertKind, BotFill, BotOrder, BotPosition, BotTrade
@@ -86,17 +88,22 @@ class Trader:
         spot.working = bool(self.broker.open_orders(spot.key))
 
     def arm(self, spot: Spot, position: BotPosition, high_water: Decimal | None) -> BotPosition:
-        """Set the position's stop and target by the configuration, and its trailing stop."""
+        """Set the position's stop and target by the configuration, and move its trailing stop."""
         levels = fixed_levels(self.config, position)
         position = self.account.protect(
-            spot.key, stop=levels.stop, target=levels.target, high_water=high_water, trailing_stop=None
+            spot.key, stop=levels.stop, target=levels.target, high_water=high_water
         )
         return self.trail(spot, position)
 
     def trail(self, spot: Spot, position: BotPosition) -> BotPosition:
         """Move the trailing stop to where it belongs, and let the spot watch all levels."""
         atr = None if spot.series is None else spot.series.atr
-        level = trailing_level(self.config, position, atr)
+        before = None if spot.other_rules else position.trailing_stop
+        level = trailing_level(self.config, replace(position, trailing_stop=before), atr)
+        if level is None and self.trails:
+            level = position.trailing_stop  # of other rules, but better than none
+        else:
+            spot.other_rules = False
         if level != position.trailing_stop:
             position = self.account.protect(spot.key, trailing_stop=level)
         spot.guard(position, trailing=self.trails)
@@ -106,6 +113,12 @@ class Trader:
     def trails(self) -> bool:
         """Whether positions have a trailing stop."""
         return self.config.trailing_stop_pct > 0 or self.config.trailing_stop_atr > 0
+
+    @property
+    def exposed(self) -> bool:
+        """Whether something is held that no order at the market is about to end."""
+        ending = {order.key for order in self.broker.open_orders() if self._ends_position(order)}
+        return any(key not in ending for key in self.account.positions)
 
     def tell(self, kind: BotAlertKind, key: str, at: float, *, simulated: bool, **fields: Any) -> None:
         """Note something for the owner."""

@@ -38,13 +38,15 @@ class EngineLink:
     def __init__(
         self, url: str, engine_id: str, bus: EventBus, post: Callable[[Any], object], *,
         label: str = "", timings: Timings | None = None, alone: bool = True,
+        idle_for: Callable[[], float] = lambda: 0.0,
     ) -> None:  # fmt: skip
-        """`post` puts a message into the engine's inbox; `alone`: the bots run in the engine itself."""
+        """`post` puts a message into the engine's inbox; `alone`: the bots run in the engine itself;
+        `idle_for` tells for how many seconds the engine's thread has done nothing."""
         self._bus = bus
         self._post = post
         self.publisher = BotPublisher(
             url, engine_id, label=label or socket.gethostname(), timings=timings,
-            on_conflict=self._tell_conflict, alone=alone,
+            on_conflict=self._tell_conflict, alone=alone, idle_for=idle_for,
         )  # fmt: skip
         self._receiver = CommandReceiver(url, engine_id, self._carry, timings=timings)
         self._lock = threading.Lock()

@@ -25,14 +25,16 @@ class EngineSide:
 
     def __init__(
         self, url: str, engine_id: str, bus: EventBus, post: Callable[[Any], object], *, remote: bool,
-        timings: Timings | None = None, postbox: Postbox | None = None,
+        idle_for: Callable[[], float], timings: Timings | None = None, postbox: Postbox | None = None,
     ) -> None:  # fmt: skip
         """`post` puts a message into the engine's inbox; with `remote` the bots run in workers, and `postbox`
-        tells who delivers their alerts."""
+        tells who delivers their alerts. `idle_for` is as in `EngineLink`."""
         self.url = url
         self.remote = remote
         self._post = post
-        self._link = EngineLink(url, engine_id, bus, post, timings=timings, alone=not remote)
+        self._link = EngineLink(
+            url, engine_id, bus, post, timings=timings, alone=not remote, idle_for=idle_for
+        )
         self._bots: RemoteBots | None = None
         if remote:
             self._bots = RemoteBots(

@@ -58,7 +58,7 @@ class Fleet:
         elif isinstance(message, BeatMessage):
             self._engines.add(message.engine)
             if message.serving:
-                self._sink.on_alive(message.engine)
+                self._sink.on_alive(message.engine, message.age)
         elif isinstance(message, ByeMessage):
             self._sink.on_alive(message.engine, LONG_AGO)
 

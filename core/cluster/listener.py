@@ -134,7 +134,7 @@ class FleetListener:
         for beat, left in _pairs(alive):
             life = decode_beat(beat)
             if life.serving:
-                ages[life.engine] = max(0.0, expire - left / 1000)
+                ages[life.engine] = max(0.0, expire - left / 1000) + life.age
         self._fleet.replace_all(told, ages)
 
     def _listen(self, client: Any, pubsub: Any) -> None:

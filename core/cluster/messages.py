@@ -25,11 +25,14 @@ class GoneMessage(msgspec.Struct, frozen=True, tag="gone", tag_field="kind"):
 
 
 class BeatMessage(msgspec.Struct, frozen=True, tag="beat", tag_field="kind"):
-    """An engine lives. If it is not `serving`, nobody works for its bots: they are not live all the same."""
+    """An engine's process lives. If it is not `serving`, nobody works for its bots: they are not live all the
+    same."""
 
     engine: str
     label: str = ""
     serving: bool = True
+    age: float = 0.0
+    """For how many seconds the engine itself has done nothing: its process may live while it hangs."""
 
 
 class ByeMessage(msgspec.Struct, frozen=True, tag="bye", tag_field="kind"):

@@ -11,6 +11,7 @@ from typing import Any
 
 from core.bots.model import BotState
 from core.cluster import scripts
+from core.cluster.fleet import LONG_AGO
 from core.cluster.link import Names, Pauses, Timings, connect, end_thread, faults
 from core.cluster.messages import BeatMessage, ByeMessage, CommandAnswer, GoneMessage, StateMessage, encode
 from core.secrets import redactor
@@ -22,6 +23,8 @@ MOST_ANSWERS = 1000
 KEEP_ANSWER_MS = 60_000
 LAST_WORDS = 0.8
 """Seconds for which the end waits for Redis to take what is left."""
+BEATS_WHILE_IDLE = 0.25
+"""The part of the usual pause between two heartbeats while the engine seems to hang."""
 EXPIRE_FACTOR = 2.5
 """An engine's key in Redis outlives that many heartbeats."""
 
@@ -40,7 +43,9 @@ class BotPublisher:
     def __init__(
         self, url: str, engine_id: str, *, label: str = "", timings: Timings | None = None,
         on_conflict: OnConflict = lambda bot_id, engine_id: None, alone: bool = True,
+        idle_for: Callable[[], float] = lambda: 0.0,
     ) -> None:  # fmt: skip
+        """`idle_for` tells for how many seconds the engine has done nothing; it is called in any thread."""
         self.engine_id = engine_id
         self._url = url
         self._label = label
@@ -48,6 +53,7 @@ class BotPublisher:
         self._names = Names.of(url)
         self._on_conflict = on_conflict
         self._alone = alone
+        self._idle_for = idle_for
         self._changed = threading.Condition()
         self._states: dict[str, BotState] = {}
         self._waiting: dict[str, None] = {}
@@ -192,8 +198,12 @@ class BotPublisher:
         """Tell that we live; the result is whether Redis still knew."""
         with self._changed:
             serving = self._serving
-        self._next_beat = time.monotonic() + self._timings.beat
-        beat = encode(BeatMessage(self.engine_id, self._label, serving))
+        # This thread beats as long as the process lives; only the engine's own age tells of one that hangs.
+        age = min(max(0.0, self._idle_for()), LONG_AGO)
+        # One that has just begun or woken up is told as alive soon.
+        pause = self._timings.beat * (BEATS_WHILE_IDLE if age > self._timings.beat else 1.0)
+        self._next_beat = time.monotonic() + pause
+        beat = encode(BeatMessage(self.engine_id, self._label, serving, age))
         expire = round(self._timings.beat * EXPIRE_FACTOR * 1000)
         names = self._names
         known = client.eval(scripts.BEAT, 2, names.engine(self.engine_id), names.events, beat, expire, beat)

@@ -23,14 +23,17 @@ class ClusterTie:
     """Belongs to the engine's thread."""
 
     def __init__(
-        self, data_dir: Path | None, bus: EventBus, post: Callable[[Any], object], routes: Routes | None
-    ) -> None:
+        self, data_dir: Path | None, bus: EventBus, post: Callable[[Any], object], routes: Routes | None,
+        idle_for: Callable[[], float],
+    ) -> None:  # fmt: skip
         """The engine's name is in `data_dir`; without it nothing is told to or heard from other machines.
-        `post` puts a message into the engine's inbox; `routes` are as in `Engine`."""
+        `post` puts a message into the engine's inbox; `routes` are as in `Engine`; `idle_for` tells, in any
+        thread, for how many seconds the engine has done nothing."""
         self._data_dir = data_dir
         self._bus = bus
         self._post = post
         self._routes = routes
+        self._idle_for = idle_for
         self._side: EngineSide | None = None
 
     def follow(self, config: Config) -> None:
@@ -55,6 +58,7 @@ class ClusterTie:
         routes = self._routes
         self._side = EngineSide(
             url, engine_id_of(self._data_dir), self._bus, self._post, remote=remote,
+            idle_for=self._idle_for,
             postbox=None if routes is None else Postbox(routes.holder, routes.channels),
         )  # fmt: skip
         self._side.open()

@@ -219,7 +219,8 @@ class MainWindow(QMainWindow):
         self.settings.failed.connect(lambda text: self.notice_bar.say("error", text))
         self.settings.test_requested.connect(self.alerts.test)
         desk.ticker.symbol_activated.connect(self.open_chart)
-        desk.bots.chart_requested.connect(self.open_chart)
+        for panel in (desk.symbols, desk.signals, desk.bots):
+            panel.chart_requested.connect(self.open_chart)
         desk.chart.close_wanted.connect(self.close_chart)
         self.docks["chart"].closed.connect(self.close_chart)
         desk.symbols.instruments_changed.connect(self._on_instruments)

@@ -202,16 +202,21 @@ class Bot(BotBase):
             position=self.trader.account.positions.get(spot.key), bars=bars, signal=signal,
         )  # fmt: skip
 
-    def decide(self, spot: Spot, decision: Decision, memory: dict[str, Any], at: float) -> None:
-        """Do what the strategy wants, at the Unix time `at`."""
+    def decide(self, spot: Spot, asked: View, decision: Decision, memory: dict[str, Any], at: float) -> bool:
+        """Do what the strategy wants, at the Unix time `at`. False, and nothing is done or remembered, if the
+        position is another one than that in the view about which it was `asked`."""
+        if not _same(asked.position, self.trader.account.positions.get(spot.key)):
+            spot.signal = spot.signal or asked.signal
+            return False
         spot.memory = memory
         self.dirty = True
         if decision.action is Action.HOLD or not self.running:
-            return
+            return True
         self._act(spot, decision, at)
         if spot.working and spot.tradable:
             self._match(spot, at)
         self._take_notes()
+        return True
 
     def _act(self, spot: Spot, decision: Decision, at: float) -> None:
         held = self.trader.account.positions
@@ -340,6 +345,15 @@ class Bot(BotBase):
     @property
     def _simulated(self) -> bool:
         return self.world.trade_simulation
+
+
+def _same(one: BotPosition | None, other: BotPosition | None) -> bool:
+    """Whether both are the same position, wherever its levels stand by now."""
+    if one is None or other is None:
+        return one is other
+    return (one.opened_at, one.quantity, one.entry_price) == (
+        other.opened_at, other.quantity, other.entry_price,
+    )  # fmt: skip
 
 
 def _date(main: str, moment: float) -> date:

@@ -280,6 +280,30 @@ def test_a_loss_is_followed_by_a_pause():
     assert len(rig.fills()) == 3
 
 
+def test_the_pause_takes_waiting_entries_back():
+    rig = BotRig(bot("b1", "ASELS", "THYAO", cooldown_after_loss_sec=600.0, max_open_positions=2))
+    rig.buy(100.0)
+    rig.want(Action.BUY, THYAO, limit=49.0)
+    rig.pass_by(50.0, on=THYAO)
+    rig.want(Action.EXIT)
+    rig.pass_by(96.0)
+    rig.pass_by(48.5, on=THYAO)
+    assert [(each.key, each.side) for each in rig.fills()] == [(ASELS.key, "BUY"), (ASELS.key, "SELL")]
+    assert [each.status for each in rig.store.bot_orders() if each.key == THYAO.key] == ["cancelled"]
+
+
+def test_the_pause_leaves_the_orders_that_end_positions():
+    rig = BotRig(bot("b1", "ASELS", "THYAO", cooldown_after_loss_sec=600.0, max_open_positions=2))
+    rig.buy(100.0)
+    rig.buy(50.0, on=THYAO)
+    rig.want(Action.EXIT, THYAO, limit=52.0)
+    rig.pass_by(50.0, on=THYAO)
+    rig.want(Action.EXIT)
+    rig.pass_by(96.0)
+    rig.pass_by(52.0, on=THYAO)
+    assert [each.key for each in rig.trades()] == [ASELS.key, THYAO.key]
+
+
 def test_a_size_in_money_buys_whole_shares_that_the_cash_can_pay():
     rig = BotRig(bot(quantity=0.0, size=10_000.0, cash=5_000.0, fee_pct=0.1))
     rig.buy(30.0)

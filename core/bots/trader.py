@@ -157,6 +157,7 @@ class Trader:
             self._cancel(other, fill.filled_at)
         if trade.pnl < 0 and config.cooldown_after_loss_sec > 0:
             self.cooling_until = fill.filled_at + config.cooldown_after_loss_sec
+            self._cancel_entries(fill.filled_at)
         spot.guard(None, trailing=False)
         self._tell_exit(order, trade, fill, spot, gap)
 
@@ -176,6 +177,11 @@ class Trader:
             fields["blind_sec"] = round(gap, 1)
         kind = BotAlertKind.STOP if order.reason in STOPS else BotAlertKind.EXIT
         self.tell(kind, fill.key, fill.filled_at, simulated=fill.simulated, **fields)
+
+    def _cancel_entries(self, at: float) -> None:
+        for order in self.broker.open_orders():
+            if order.key not in self.account.positions:
+                self._cancel(order, at)
 
     def _replaced(self, key: str, side: str, price: Decimal | None, at: float) -> bool:
         """Whether the very order waits already; another one of the instrument is taken back."""

@@ -312,6 +312,18 @@ def test_a_size_in_money_buys_whole_shares_that_the_cash_can_pay():
     assert rig.stored().equity <= 5_000.0 and rig.store.bots()[0].cash >= 0
 
 
+def test_waiting_orders_keep_their_fee_too():
+    rig = BotRig(bot("b1", "ASELS", "THYAO", cash=10_000.0, quantity=0.0, size=5_000.0, fee_pct=1.0,
+                     max_open_positions=2))  # fmt: skip
+    rig.want(Action.BUY, limit=100.0)
+    rig.pass_by(101.0)
+    rig.want(Action.BUY, THYAO)
+    rig.pass_by(1.0, on=THYAO)
+    rig.pass_by(99.99)
+    assert len(rig.fills()) == 2
+    assert rig.store.bots()[0].cash == D(1), "5,000 + 50 and 4,900 + 49 of 10,000"
+
+
 def test_too_little_cash_is_told_and_buys_nothing():
     rig = BotRig(bot(quantity=100.0, cash=50.0))
     rig.buy(100.0)

@@ -205,17 +205,19 @@ class Trader:
         reserved = ZERO
         for order in self.broker.open_orders():
             if not self._ends_position(order):
-                reserved = add(reserved, multiply(order.quantity, order.price or price))
+                reserved = add(reserved, self._cost(order.quantity, order.price or price))
         power = self.account.buying_power(reserved)
         if config.quantity > 0:
             quantity = to_lot(key, exact(config.quantity))
-            cost = add(multiply(quantity, price), self.broker.fee_of(quantity, price))
-            return quantity if cost <= power else ZERO
+            return quantity if self._cost(quantity, price) <= power else ZERO
         quantity = shares_for(key, min(exact(config.size), power), price)
-        cost = add(multiply(quantity, price), self.broker.fee_of(quantity, price))
-        if cost > power:  # the fee no longer fits
+        if self._cost(quantity, price) > power:  # the fee no longer fits
             quantity = shares_for(key, subtract(power, self.broker.fee_of(quantity, price)), price)
         return quantity
+
+    def _cost(self, quantity: Decimal, price: Decimal) -> Decimal:
+        """What it takes to buy so many at `price`, the fee included."""
+        return add(multiply(quantity, price), self.broker.fee_of(quantity, price))
 
     def _submit(
         self, key: str, side: str, quantity: Decimal, reason: str, at: float, kind: str,

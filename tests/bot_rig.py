@@ -93,11 +93,12 @@ class BotRig:
 
     def __init__(
         self, *bots: BotConfig, store: Store | None = None, now: float = WEDNESDAY,
-        source: str = "tvdatafeed", clock: FakeClock | None = None, **real_time: Any,
+        source: str = "tvdatafeed", clock: FakeClock | None = None, config: Config | None = None,
+        **real_time: Any,
     ) -> None:  # fmt: skip
         self.clock = clock or FakeClock(now)
         self.store: Any = store or BotStore()
-        self.config = Config(
+        self.config = config or Config(
             bots=tuple(bots), real_time=RealTimeConfig(**{"live_data_source": source} | real_time)
         )
         self.bus = EventBus()

@@ -13,7 +13,7 @@ from core.commands import StopAllBots, StopBot
 from core.errors import StorageError
 from core.model import Notice
 from tests.bot_rig import BotRig, add_puppet, bot
-from tests.scripted import at
+from tests.scripted import ASELS, at
 
 D = Decimal
 
@@ -160,3 +160,32 @@ def test_a_late_answer_buys_nothing_after_the_close(slow: SlowHost):
     rig.clock.advance(0.5)
     slow.answer(rig, Action.BUY)
     assert rig.fills() == []
+
+
+def test_an_answer_about_a_position_that_is_gone_is_asked_for_anew(slow: SlowHost):
+    rig = BotRig(bot(direction="both", stop_loss_pct=3.0, time_limit_sec=60.0))
+    rig.see(100.0)
+    slow.answer(rig, Action.BUY, bought=1)
+    rig.pass_by(100.1)  # asked while long, and thinks about it
+    rig.pass_by(96.0)  # meanwhile the stop sells
+    assert [each.reason for each in rig.trades()] == ["stop"]
+    slow.answer(rig, Action.SELL, sold=1)  # meant: out of the long position
+    assert len(rig.fills()) == 2
+    assert slow.views[-1].position is None and slow.views[-1].price == 96.0
+    slow.answer(rig, Action.HOLD)
+    rig.settle()
+    assert rig.store.bots()[0].memory["spots"][ASELS.key].get("memory", {}) == {}
+
+
+def test_a_signal_that_was_answered_too_late_is_shown_again(slow: SlowHost):
+    rig = BotRig(bot(strategy="threshold", stop_loss_pct=3.0, time_limit_sec=60.0))
+    rig.see(100.0)
+    rig.pass_by(103.0)
+    slow.answer(rig, Action.BUY)
+    rig.pass_by(106.5, every=10.0)
+    rig.pass_by(99.0)  # the stop; within the cooldown, so no signal of its own
+    asked = slow.views[-1]
+    assert asked.signal is not None and asked.position is not None
+    slow.answer(rig, Action.HOLD)
+    again = slow.views[-1]
+    assert again is not asked and again.signal == asked.signal and again.position is None

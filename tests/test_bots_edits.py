@@ -6,11 +6,15 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from core.bots.model import BotAlertKind
-from core.commands import StopBot
+from core.bots.model import BotAlertKind, BotState
+from core.bots.strategy import Action
+from core.commands import StartBot, StopBot
+from core.config import BotConfig
+from core.errors import InputError
 from tests.bot_rig import BotRig, add_puppet, bot
-from tests.scripted import at
+from tests.scripted import AAPL, at
 
 D = Decimal
 
@@ -96,3 +100,95 @@ def test_a_stopped_bot_is_no_longer_in_error_but_its_alert_stays():
     rig.execute(StopBot(bot_id="b1"))
     assert (rig.state().status, rig.state().last_error) == ("stopped", None)
     assert "boom" in rig.alerts(BotAlertKind.ERROR)[0].fields["error"]
+
+
+# --- one ledger, one currency ---------------------------------------------------------------------------
+
+
+def dollar_bot(**fields: Any) -> BotConfig:
+    return bot("b1", "NASDAQ:AAPL", cash=5_000.0, quantity=10.0, **fields)
+
+
+def trade_in_new_york(rig: BotRig) -> None:
+    rig.clock.set_time(at("2026-11-18 17:45"))
+    rig.buy(200.0, on=AAPL)
+
+
+def refused(rig: BotRig) -> BotState:
+    """The bot's state, once it is sure that the edit had to wait and nothing was lost."""
+    state = rig.state()
+    assert state.status == "error"
+    assert "holds ASELS in ₺ and cannot trade in $ before that is sold" in (state.last_error or "")
+    assert [(each.key, each.stop) for each in state.positions] == [("BIST:ASELS", D(97))]
+    assert rig.store.bots()[0].cash == D(90_000)
+    return state
+
+
+def test_an_edit_to_another_currency_waits_while_something_is_held():
+    rig = BotRig(bot(stop_loss_pct=3.0))
+    rig.buy(100.0)
+    rig.apply(dollar_bot())
+    assert refused(rig).keys == ("BIST:ASELS",)
+    with pytest.raises(InputError, match="holds ASELS"):
+        rig.execute(StartBot(bot_id="b1"))
+    rig.apply(dollar_bot(), symbols=("THYAO",))  # something else is edited: it is not told again
+    trade_in_new_york(rig)
+    assert len(rig.fills()) == 1 and len(rig.alerts(BotAlertKind.ERROR)) == 1
+    rig.pass_by(96.0)
+    assert [each.reason for each in rig.trades()] == ["stop"]
+
+
+def test_a_bot_that_has_sold_starts_with_the_money_of_the_other_currency():
+    rig = BotRig(bot(stop_loss_pct=3.0))
+    rig.buy(100.0)
+    rig.apply(dollar_bot())
+    rig.execute(StopBot(bot_id="b1", flatten=True))
+    assert [each.reason for each in rig.trades()] == ["flatten"]
+    rig.execute(StartBot(bot_id="b1"))
+    assert (rig.state().status, rig.state().keys, rig.state().equity) == ("running", (AAPL.key,), 5_000.0)
+    trade_in_new_york(rig)
+    assert rig.store.bots()[0].cash == D(3_000)
+    assert rig.state().payload()["currency"] == "$"
+
+
+def test_the_former_symbols_end_the_refusal():
+    rig = BotRig(bot(stop_loss_pct=3.0))
+    rig.buy(100.0)
+    rig.apply(dollar_bot())
+    rig.apply(bot(stop_loss_pct=3.0))
+    assert (rig.state().status, rig.state().last_error) == ("stopped", None)
+    rig.execute(StartBot(bot_id="b1"))
+    assert rig.state().status == "in_position"
+
+
+@pytest.mark.parametrize("change", ["symbols", "exchange"])
+def test_a_file_that_was_edited_while_the_program_was_down_must_wait_too(change: str):
+    rig = BotRig(bot(stop_loss_pct=3.0))
+    rig.buy(100.0)
+    edit = {"bots": (dollar_bot(),)} if change == "symbols" else {"exchange": "NASDAQ"}
+    rig.engine.close()
+    rig.config = replace(rig.config, **edit)
+    for _ in range(2):
+        rig = BotRig(store=rig.store, clock=rig.clock, config=rig.config)
+        rig.engine.bots.publish_all()
+        rig.settle()
+        stored = rig.stored()
+        assert stored.status == "error" and "holds ASELS" in (stored.last_error or "")
+        with pytest.raises(InputError, match="holds ASELS"):
+            rig.execute(StartBot(bot_id="b1"))
+    assert rig.store.bots()[0].cash == D(90_000)
+    rig.pass_by(96.0)
+    assert [each.reason for each in rig.trades()] == ["stop"]
+
+
+def test_without_positions_another_currency_brings_other_money():
+    rig = BotRig(bot())
+    rig.buy(100.0)
+    rig.want(Action.EXIT)
+    rig.pass_by(110.0)
+    rig.apply(dollar_bot())
+    state = rig.state()
+    assert (state.status, state.equity, state.realised_pnl) == ("market_closed", 5_000.0, 0.0)
+    trade_in_new_york(rig)
+    assert rig.store.bots()[0].cash == D(3_000)
+    assert [each.trade_id for each in rig.store.bot_trades()] == ["b1-t1"], "what was earned before stays"

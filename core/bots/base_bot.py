@@ -21,7 +21,9 @@ from core.bots.trading_day import TradingDay
 from core.config import BotConfig
 from core.engine.noise import make_filter
 from core.engine.signals import SignalRule
+from core.i18n import tr
 from core.instruments import parse_instrument
+from core.price_rules import currency_of
 
 MakeBroker = Callable[[BotConfig, Sequence[BotOrder]], Broker]
 ATR_SECONDS = 900
@@ -65,12 +67,16 @@ class BotBase:
         self._filled = True
         """Whether what it is worth may have changed without a price."""
         self.day = TradingDay(config.cash)
+        self.refused: tuple[str, ...] = ()
+        """The instruments of an edit that must wait until nothing is held."""
         memory: dict[str, Any] = {} if record is None else record.memory
         self._notebook = Notebook(config.id, memory.get("ids"))
         self.trader = self._make_trader(record)
         if record is not None:
             self._restore(record)
         self._set_up(config, shape, record)
+        self.currency = self.currency_for(config) if record is None else currency_of(record.state.key)
+        """That of its money."""
 
     # --- setting up ---------------------------------------------------------------------------------
 
@@ -147,6 +153,23 @@ class BotBase:
 
     def _edited(self, old: BotConfig, *names: str) -> bool:
         return any(getattr(old, name) != getattr(self.config, name) for name in names)
+
+    def currency_for(self, config: BotConfig) -> str:
+        """The currency of the instruments that `config` names."""
+        return currency_of(keys_of(config, self.world)[0])
+
+    def follows(self, config: BotConfig) -> bool:
+        """Whether it works by `config` in this world."""
+        same = self.config == config and self.keys == keys_of(config, self.world)
+        return same and not self.refused and self.currency == self.currency_for(config)
+
+    def refusal(self, config: BotConfig) -> str:
+        """Why it cannot work by `config` yet, "" if it can: its money is of one currency."""
+        held, wanted = self.trader.account.positions, self.currency_for(config)
+        if not held or wanted == self.currency:
+            return ""
+        names = ", ".join(key.partition(":")[2] for key in held)
+        return tr("bots.other_currency", name=config.name, held=names, currency=self.currency, wanted=wanted)
 
     def set_world(self, world: World) -> None:
         """Other figures of the signal rule, or another calendar."""
@@ -257,6 +280,8 @@ class BotBase:
         }  # fmt: skip
         if not self.market_open:
             memory["closed"] = True
+        if self.refused:
+            memory["refused"] = list(self.refused)
         if self.rule is not None:
             memory["rules"] = {key: self.rule.dump(key) for key in self.spots}
         return memory
@@ -272,6 +297,7 @@ class BotBase:
         self.trader.day_trades = memory.get("day_trades", 0)
         self.day.restore(memory, state.equity)
         self.market_open = not memory.get("closed", False)
+        self.refused = tuple(memory.get("refused", ()))
 
     def _set_deposit(self, cash: float) -> None:
         """The configured cash has changed from that of `config` to `cash`."""

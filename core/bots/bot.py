@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
-from core.bots.base_bot import BotBase
+from core.bots.base_bot import BotBase, keys_of
 from core.bots.model import BotAlertKind, BotPosition, BotStatus
 from core.bots.money import exact
 from core.bots.risk import day_is_over, enforced_stop
@@ -63,17 +63,23 @@ class Bot(BotBase):
         self.retired = True
         self.stop(now)
 
-    def reconfigure(self, config: BotConfig, shape: Shape, now: float) -> None:
-        """The owner has edited it. What waits is taken back, as it was ordered by other rules."""
-        before = self.config
-        self.trader.cancel_all(now)
-        self._set_deposit(config.cash)
-        rules = {} if self.rule is None else {key: self.rule.dump(key) for key in self.spots}
-        self._set_up(config, shape)
-        if self.rule is not None:
-            for key in self.spots:
-                self.rule.load(key, rules.get(key))
-        self.retired = False
+    def reconfigure(self, config: BotConfig, shape: Shape, now: float) -> bool:
+        """The owner has edited it. What waits is taken back, as it was ordered by other rules.
+
+        Without positions, other money comes with another currency; with them such an edit must wait: the bot
+        goes into error, still guarding them by its former rules, and the answer is False.
+        """
+        refusal = self.refusal(config)
+        if refusal:
+            self._refuse(keys_of(config, self.world), refusal, now)
+            return False
+        before, running = self.config, self.running
+        if self.currency_for(config) != self.currency:
+            self.start_over(config, shape)
+            self.mode = BotStatus.RUNNING if running else BotStatus.STOPPED
+        else:
+            self._adopt(config, shape, now)
+        self.retired, self.refused = False, ()
         self._config_changed = self._filled = True
         if shape.error:
             self.fail(shape.error, now)
@@ -82,6 +88,22 @@ class Bot(BotBase):
         elif self.mode is BotStatus.ERROR:  # what was wrong may be mended; its owner decides
             self.mode, self.last_error = BotStatus.STOPPED, None
         self._matters()
+        return True
+
+    def _adopt(self, config: BotConfig, shape: Shape, now: float) -> None:
+        self.trader.cancel_all(now)
+        self._set_deposit(config.cash)
+        rules = {} if self.rule is None else {key: self.rule.dump(key) for key in self.spots}
+        self._set_up(config, shape)
+        if self.rule is not None:
+            for key in self.spots:
+                self.rule.load(key, rules.get(key))
+
+    def _refuse(self, keys: tuple[str, ...], why: str, now: float) -> None:
+        """An edit must wait; it is told once."""
+        if self.refused != keys or self.retired:
+            self.refused, self.retired = keys, False
+            self.fail(why, now)
 
     def start_over(self, config: BotConfig, shape: Shape) -> None:
         """Begin anew, at rest, with the configured cash and nothing else; ids and version go on counting."""
@@ -94,8 +116,9 @@ class Bot(BotBase):
         self.spots = {}
         self.day = TradingDay(config.cash)
         self._config_changed = self._series_changed = True
-        self.mode, self.last_error = BotStatus.STOPPED, None
+        self.mode, self.last_error, self.refused = BotStatus.STOPPED, None, ()
         self._set_up(config, shape)
+        self.currency = self.currency_for(config)
         self._matters()
 
     def recover(self, blind: Blind, now: float) -> None:
@@ -202,16 +225,21 @@ class Bot(BotBase):
             position=self.trader.account.positions.get(spot.key), bars=bars, signal=signal,
         )  # fmt: skip
 
-    def decide(self, spot: Spot, decision: Decision, memory: dict[str, Any], at: float) -> None:
-        """Do what the strategy wants, at the Unix time `at`."""
+    def decide(self, spot: Spot, asked: View, decision: Decision, memory: dict[str, Any], at: float) -> bool:
+        """Do what the strategy wants, at the Unix time `at`. False, and nothing is done or remembered, if the
+        position is another one than that in the view about which it was `asked`."""
+        if not _same(asked.position, self.trader.account.positions.get(spot.key)):
+            spot.signal = spot.signal or asked.signal
+            return False
         spot.memory = memory
         self.dirty = True
         if decision.action is Action.HOLD or not self.running:
-            return
+            return True
         self._act(spot, decision, at)
         if spot.working and spot.tradable:
             self._match(spot, at)
         self._take_notes()
+        return True
 
     def _act(self, spot: Spot, decision: Decision, at: float) -> None:
         held = self.trader.account.positions
@@ -340,6 +368,15 @@ class Bot(BotBase):
     @property
     def _simulated(self) -> bool:
         return self.world.trade_simulation
+
+
+def _same(one: BotPosition | None, other: BotPosition | None) -> bool:
+    """Whether both are the same position, wherever its levels stand by now."""
+    if one is None or other is None:
+        return one is other
+    return (one.opened_at, one.quantity, one.entry_price) == (
+        other.opened_at, other.quantity, other.entry_price,
+    )  # fmt: skip
 
 
 def _date(main: str, moment: float) -> date:

@@ -157,6 +157,7 @@ class Trader:
             self._cancel(other, fill.filled_at)
         if trade.pnl < 0 and config.cooldown_after_loss_sec > 0:
             self.cooling_until = fill.filled_at + config.cooldown_after_loss_sec
+            self._cancel_entries(fill.filled_at)
         spot.guard(None, trailing=False)
         self._tell_exit(order, trade, fill, spot, gap)
 
@@ -176,6 +177,11 @@ class Trader:
             fields["blind_sec"] = round(gap, 1)
         kind = BotAlertKind.STOP if order.reason in STOPS else BotAlertKind.EXIT
         self.tell(kind, fill.key, fill.filled_at, simulated=fill.simulated, **fields)
+
+    def _cancel_entries(self, at: float) -> None:
+        for order in self.broker.open_orders():
+            if order.key not in self.account.positions:
+                self._cancel(order, at)
 
     def _replaced(self, key: str, side: str, price: Decimal | None, at: float) -> bool:
         """Whether the very order waits already; another one of the instrument is taken back."""
@@ -199,17 +205,19 @@ class Trader:
         reserved = ZERO
         for order in self.broker.open_orders():
             if not self._ends_position(order):
-                reserved = add(reserved, multiply(order.quantity, order.price or price))
+                reserved = add(reserved, self._cost(order.quantity, order.price or price))
         power = self.account.buying_power(reserved)
         if config.quantity > 0:
             quantity = to_lot(key, exact(config.quantity))
-            cost = add(multiply(quantity, price), self.broker.fee_of(quantity, price))
-            return quantity if cost <= power else ZERO
+            return quantity if self._cost(quantity, price) <= power else ZERO
         quantity = shares_for(key, min(exact(config.size), power), price)
-        cost = add(multiply(quantity, price), self.broker.fee_of(quantity, price))
-        if cost > power:  # the fee no longer fits
+        if self._cost(quantity, price) > power:  # the fee no longer fits
             quantity = shares_for(key, subtract(power, self.broker.fee_of(quantity, price)), price)
         return quantity
+
+    def _cost(self, quantity: Decimal, price: Decimal) -> Decimal:
+        """What it takes to buy so many at `price`, the fee included."""
+        return add(multiply(quantity, price), self.broker.fee_of(quantity, price))
 
     def _submit(
         self, key: str, side: str, quantity: Decimal, reason: str, at: float, kind: str,

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from cli import headless
 from cli.arguments import Options
-from cli.engine_run import alert_error
+from cli.engine_run import EngineRun, alert_error
 from core.config import Config
 from core.errors import AlreadyRunningError, ConfigError, StorageError
 from core.instance_lock import InstanceLock
@@ -162,6 +162,15 @@ def test_the_number_of_symbols_is_remarked_on(
     live = replace(config.real_time, live_data_source="simulation", max_live_symbols=1)
     headless._scan(Session(config=replace(config, real_time=live), data_dir=data_dir), 0.2)
     assert words in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(("source", "remarks"), [("yfinance", 1), ("tradingview", 0), ("auto", 0)])
+def test_pushed_prices_know_no_limit(data_dir: Path, source: Any, remarks: int) -> None:
+    config = Config(exchange="CRYPTO", symbols=("BTC", "ETH"), language="en")
+    live = replace(config.real_time, live_data_source=source, max_live_symbols=1)
+    run = EngineRun(Session(config=replace(config, real_time=live), data_dir=data_dir), threading.Event())
+    assert len(list(run.remarks())) == remarks
+    run.finish()
 
 
 def test_errors_are_alerted() -> None:

@@ -180,6 +180,17 @@ def test_what_kills_the_stream_leaves_nothing_that_looks_live(rig, name):
     rig.until(lambda: rig.health() == "working")
 
 
+def test_all_pushed_symbols_are_live_whatever_the_limit_for_polling(qtbot):
+    rig = Rig(qtbot, max_live_symbols=1)
+    try:
+        assert rig.window.notice_bar.sentence == ""
+        rig.until(rig.all_good)
+        assert "3 of 3" in rig.window.desk.symbols._count.text()
+    finally:
+        rig.window.close()
+        rig.server.stop()
+
+
 def test_an_unknown_symbol_is_said_so_and_the_others_live_on(rig):
     rig.server.quotes.errors = {"NASDAQ:KCHOL": "no_such_symbol"}
     rig.server.quotes.drop()

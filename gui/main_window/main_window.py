@@ -32,7 +32,7 @@ from core.model import Delivery, FeedStatus, Instrument, Notice, PortfolioSnapsh
 from core.notifications.routes import Routes
 from core.replay.clock import replay_clock
 from core.session import RECORDINGS, ConfigStore
-from core.sources.registry import create_source
+from core.sources.registry import all_are_live, create_source
 from gui.data.state_manager import StateManager
 from gui.icons import icon
 from gui.main_window.actions import Actions
@@ -127,7 +127,7 @@ class MainWindow(QMainWindow):
             self._choose_recording()
             return
         limit = self._config.real_time.max_live_symbols
-        if len(instruments) > limit:
+        if len(instruments) > limit and not all_are_live(self._config):
             count = len(instruments)
             self.notice_bar.say("warning", tr("window.over_limit", count=count, limit=limit))
         self.link.post(SetInstruments(instruments=instruments))

@@ -127,9 +127,9 @@ class SymbolsPanel(QWidget):
         """All instruments, in the user's order."""
         return self._model.instruments()
 
-    def set_limit(self, limit: int) -> None:
-        """Say how many symbols get live prices (`max_live_symbols`)."""
-        self._model.set_limit(limit)
+    def set_limit(self, limit: int, *, all_live: bool = False) -> None:
+        """Say how many symbols get live prices (`max_live_symbols`), or that all do, as they are pushed."""
+        self._model.set_limit(limit, all_live=all_live)
         self._recount()
 
     def mark_unknown(self, key: str) -> None:
@@ -294,6 +294,8 @@ class SymbolsPanel(QWidget):
 
     def _recount(self) -> None:
         count, limit = self._model.rowCount(), self._model.limit
+        if self._model.all_live:
+            limit = 0
         over = 0 < limit < count
         name = "symbols.count_over" if over else "symbols.count"
         self._count.setText(tr(name, count=count, limit=limit or count, over=count - limit))

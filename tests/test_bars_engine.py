@@ -37,6 +37,7 @@ from core.model import Bar, Instrument, Notice
 from core.sources.base import Gate
 from core.storage import open_store
 from core.storage.memory_store import MemoryStore
+from tests.patience import PATIENCE
 from tests.scripted import ASELS, THYAO, WEDNESDAY, Events, QuickBudgets, ScriptedSource, WaitingClock, quote
 from tests.test_engine_loop import config
 from tests.test_feed_live import until
@@ -387,7 +388,7 @@ class Service:
 
     def end(self) -> None:
         self.service.halt()
-        self.service.join(time.monotonic() + 2)
+        self.service.join(time.monotonic() + PATIENCE)
 
 
 @pytest.mark.parametrize(
@@ -524,7 +525,7 @@ def test_a_killed_process_loses_two_seconds_at_most(data_dir: Path) -> None:
         if moment - first > 4.0:
             break
     os.kill(process.pid, signals.SIGKILL)
-    process.wait(10)
+    process.wait(PATIENCE)
     process.stdout.close()
     store = open_store("", data_dir)
     last = store.bars("CRYPTO:BTC")[-1]

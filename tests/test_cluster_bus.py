@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from core.cluster.commands import CommandSender
 from core.cluster.engine_link import EngineLink, engine_id_of
-from core.cluster.link import Names
+from core.cluster.link import Names, Timings
 from core.cluster.listener import FleetListener
 from core.cluster.messages import BotCommand, GoneMessage, StateMessage, decode_state, encode
 from core.cluster.publisher import BotPublisher
@@ -24,6 +24,7 @@ from core.events import EventBus
 from tests.cluster_helpers import QUICK, Screen, redis_server, state  # noqa: F401
 from tests.loopback.redis_server import RedisServer
 from tests.patience import FOREVER, PATIENCE
+from tests.server_helpers import wait_for
 
 TROUBLE = pytest.mark.allow_log(
     r"Redis does not take the bots' states", r"Redis is not heard", r"no commands can come through Redis"
@@ -37,8 +38,8 @@ class Plant:
         self.server = server
         self.stack = ExitStack()
 
-    def publisher(self, engine: str = "e1", **fields: Any) -> BotPublisher:
-        publisher = BotPublisher(self.server.url, engine, timings=QUICK, **fields)
+    def publisher(self, engine: str = "e1", *, timings: Timings = QUICK, **fields: Any) -> BotPublisher:
+        publisher = BotPublisher(self.server.url, engine, timings=timings, **fields)
         publisher.start()
         self.stack.callback(publisher.stop)
         return publisher
@@ -115,7 +116,7 @@ def test_a_database_that_began_anew_is_believed(plant: Plant) -> None:
 
 def test_two_engines_with_the_same_bot_the_living_one_keeps_it(plant: Plant) -> None:
     conflicts: list[tuple[str, str]] = []
-    first = plant.publisher("e1")
+    first = plant.publisher("e1", timings=Timings())  # a late beat of it is no death
     first.replace_all([state("b1", 9)])
     _, screen = plant.listener()
     screen.wait(lambda: screen.version("b1") == 9)
@@ -173,7 +174,7 @@ def test_redis_killed_and_started_empty_ends_in_the_right_state(plant: Plant) ->
     publisher.replace_all([state("b1", 40)])
     plant.server.start()
     screen.wait(lambda: screen.version("b1") == 40 and screen.version("b2") == 0)
-    assert listener.sessions >= 2
+    wait_for(lambda: listener.sessions >= 2)  # counted once all was read
     publisher.put(state("b1", 41))
     screen.wait(lambda: screen.version("b1") == 41)
 
@@ -294,7 +295,7 @@ class FakeEngine:
         self.posted: list[Any] = []
         self.refuse, self.mute = refuse, mute
         self.bus = EventBus()
-        self.link = EngineLink(plant.server.url, "e1", self.bus, self.post, label="desk", timings=QUICK)
+        self.link = EngineLink(plant.server.url, "e1", self.bus, self.post, label="desk")
         plant.stack.callback(self.link.close)
         self.link.open()
         self.bus.publish(BotsLoaded((state("b1"),), ()))
@@ -309,7 +310,7 @@ class FakeEngine:
 def _ready(plant: Plant) -> CommandSender:
     _, screen = plant.listener()
     screen.wait(lambda: screen.version("b1") == 1)
-    return CommandSender(plant.server.url, timings=QUICK)
+    return CommandSender(plant.server.url)
 
 
 def _command(number: int = 1, **fields: Any) -> BotCommand:
@@ -320,9 +321,9 @@ def _command(number: int = 1, **fields: Any) -> BotCommand:
 def test_a_command_reaches_the_engine_once_and_is_answered(plant: Plant) -> None:
     engine = FakeEngine(plant)
     sender = _ready(plant)
-    assert sender.send("e1", _command(1, flatten=True), 3.0).outcome == "done"
-    assert sender.send("e1", _command(1, flatten=True), 3.0).outcome == "done"
-    assert sender.send("e1", _command(2, action="start"), 3.0).outcome == "done"
+    assert sender.send("e1", _command(1, flatten=True), PATIENCE).outcome == "done"
+    assert sender.send("e1", _command(1, flatten=True), PATIENCE).outcome == "done"
+    assert sender.send("e1", _command(2, action="start"), PATIENCE).outcome == "done"
     assert [(type(c), getattr(c, "flatten", None)) for c in engine.posted] == [
         (StopBot, True),
         (StartBot, None),
@@ -332,14 +333,14 @@ def test_a_command_reaches_the_engine_once_and_is_answered(plant: Plant) -> None
 def test_another_users_bot_is_unknown_to_the_engine_too(plant: Plant) -> None:
     engine = FakeEngine(plant)
     sender = _ready(plant)
-    assert sender.send("e1", _command(1, owner="eve"), 3.0).outcome == "unknown"
-    assert sender.send("e1", _command(2, bot_id="nothing"), 3.0).outcome == "unknown"
+    assert sender.send("e1", _command(1, owner="eve"), PATIENCE).outcome == "unknown"
+    assert sender.send("e1", _command(2, bot_id="nothing"), PATIENCE).outcome == "unknown"
     assert engine.posted == []
 
 
 def test_a_refusal_comes_back_with_its_sentence(plant: Plant) -> None:
     FakeEngine(plant, refuse="Not now.")
-    answer = _ready(plant).send("e1", _command(), 3.0)
+    answer = _ready(plant).send("e1", _command(), PATIENCE)
     assert (answer.outcome, answer.error) == ("refused", "Not now.")
 
 
@@ -349,16 +350,16 @@ def test_an_engine_that_took_a_command_and_says_nothing_leaves_it_unclear(plant:
 
 
 def test_a_command_for_a_silent_engine_does_not_happen_later(plant: Plant) -> None:
-    sender = CommandSender(plant.server.url, timings=QUICK)
+    sender = CommandSender(plant.server.url)
     assert sender.send("e1", _command(1), 0.2).outcome == "silent"
-    publisher = plant.publisher("e1")  # lives, but takes no commands
+    publisher = plant.publisher("e1", timings=Timings())  # lives, but takes no commands
     _, screen = plant.listener()
     screen.wait(lambda: screen.beats() > 0)
     publisher.put(state("b1"))
     assert sender.send("e1", _command(2), 0.2).outcome == "silent"
     publisher.stop()
     engine = FakeEngine(plant)
-    assert _ready(plant).send("e1", _command(3), 3.0).outcome == "done"
+    assert _ready(plant).send("e1", _command(3), PATIENCE).outcome == "done"
     assert len(engine.posted) == 1
 
 

@@ -67,9 +67,9 @@ class Cluster:
         self.redis = redis
         self.stack = ExitStack()
 
-    def engine(self, name: str, *bots: Any) -> FakeEngine:
+    def engine(self, name: str, *bots: Any, timings: Timings = QUICK) -> FakeEngine:
         engine = FakeEngine(bots)
-        link = EngineLink(self.redis.url, name, engine.events, engine.post, timings=QUICK)
+        link = EngineLink(self.redis.url, name, engine.events, engine.post, timings=timings)
         self.stack.callback(link.close)
         link.open()
         return engine
@@ -120,9 +120,10 @@ def test_any_server_shows_the_bots_of_all_engines(cluster: Cluster) -> None:
 
 
 def test_a_command_given_to_a_relaying_server_reaches_its_engine(cluster: Cluster) -> None:
-    home = cluster.engine("home", bot_state("asels"))
-    office = cluster.engine("office", bot_state("thyao"), bot_state("garan", "other"))
-    server = cluster.server()
+    calm = Timings()  # an engine whose beat is a little late is not silent
+    home = cluster.engine("home", bot_state("asels"), timings=calm)
+    office = cluster.engine("office", bot_state("thyao"), bot_state("garan", "other"), timings=calm)
+    server = cluster.server(calm)
     with server.client() as http:
         wait_for(lambda: len(http.get("/api/v1/bots").json()["bots"]) == 2)
         answer = http.post("/api/v1/bots/thyao/stop", json={"flatten": True})

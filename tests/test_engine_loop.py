@@ -47,6 +47,7 @@ from core.model import (
     Tick,
 )
 from core.sources.base import DailyCloses
+from tests.patience import PATIENCE
 from tests.scripted import (
     AAPL,
     ASELS,
@@ -427,7 +428,7 @@ def test_running_in_a_thread_ends_on_stop():
     loop.post(StartFeed())
     until(lambda: ticks)
     loop.stop()
-    thread.join(3)
+    thread.join(PATIENCE)
     assert not thread.is_alive() and store.closed
 
 

@@ -30,10 +30,10 @@ def test_a_frozen_server_turns_the_dot_grey_in_time_and_a_killed_one_comes_back(
         assert page.text("#connection-word") == "Not live"
         assert page.text("#trouble-title").startswith("Not live since ")
         assert "gone silent" in page.text("#trouble-text")
-        assert page.card("asels", "fresh") == "Last known"
+        page.wait(lambda: page.card("asels", "fresh") == "Last known", "the card looks live")
         server.thaw()
         page.wait(page.is_live, "not live again")
-        assert page.card("asels", "fresh") == "Live"
+        page.wait(lambda: page.card("asels", "fresh") == "Live", "the card looks old")
         server.kill()
         page.wait(page.is_grey, "a dead server looks live")
         assert "connection is lost" in page.text("#trouble-text")
@@ -49,7 +49,7 @@ def test_a_dead_engine_turns_its_bots_grey_though_the_server_lives(page: Page) -
         server.engine.dead_since = time.monotonic()
         page.wait(page.is_grey, "still green")
         page.wait(lambda: "trading engine does not" in page.text("#trouble-text"), "the wrong reason")
-        assert page.card("asels", "fresh") == "Last known"
+        page.wait(lambda: page.card("asels", "fresh") == "Last known", "the card looks live")
         server.engine.dead_since = None
         page.wait(page.is_live, "not live again")
 
@@ -70,7 +70,7 @@ def test_without_a_network_it_is_not_live_and_afterwards_right_again(page: Page)
         page.log_in(server.url, server.tokens["local"])
         page.network(up=False)
         page.wait(page.is_grey, "live without a network")
-        assert page.text("#trouble-text") == "This device has no network."
+        page.wait(lambda: page.text("#trouble-text") == "This device has no network.", "the wrong reason")
         server.engine.change("asels", last_price=48.25)
         page.network(up=True)
         page.wait(page.is_live, "not live again")

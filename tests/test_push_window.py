@@ -15,6 +15,7 @@ from PyQt5.QtCore import Qt
 
 from core.config import Config, RealTimeConfig, WebSocketConfig
 from core.feed.budget import BudgetRegistry
+from core.model import Signal, SourceConflict
 from gui.main_window.main_window import MainWindow
 from gui.models.tick_row import RowState
 from tests.loopback.faults import Fault
@@ -276,17 +277,22 @@ def test_two_providers_that_disagree_mark_the_row_and_hold_its_signals(qtbot):
             qtbot, live_data_source="auto", yahoo_base=yahoo.base_url, use_tvdata=False,
             signal_threshold_pct=0.1,
         )  # fmt: skip
+        events: list[Any] = []
+        for kind in (Signal, SourceConflict):
+            rig.window.worker.bus.subscribe(kind, events.append)
         try:
             yahoo.market.now = rig.clock.time
             for key, price in PRICES.items():
                 yahoo.set_price(key, price * (0.9 if key == "CRYPTO:BTC" else 1.0), price * 0.99)
                 rig.told[key].add(price * (0.9 if key == "CRYPTO:BTC" else 1.0))
             rig.until(lambda: state_of(rig.window, "CRYPTO:BTC") is RowState.DISPUTED)
-            model = rig.window.desk.signals.model
-            fired = sum(signal.key == "CRYPTO:BTC" for signal in model.signals())
             rig.run_for(1.0)
-            assert sum(signal.key == "CRYPTO:BTC" for signal in model.signals()) == fired
-            assert state_of(rig.window, "BIST:KCHOL") in GOOD
+            ours = [event for event in events if event.key == "CRYPTO:BTC"]
+            disputed = next(at for at, event in enumerate(ours) if isinstance(event, SourceConflict))
+            assert not any(isinstance(event, Signal) for event in ours[disputed:])
+            model = rig.window.desk.signals.model  # a turn or two behind the engine
+            rig.until(lambda: sum(signal.key == "CRYPTO:BTC" for signal in model.signals()) == disputed)
+            rig.until(lambda: state_of(rig.window, "BIST:KCHOL") in GOOD)
             tip = rig.window.desk.ticker.model().data(
                 rig.window.desk.ticker.model().index_of("CRYPTO:BTC"), Qt.ToolTipRole
             )

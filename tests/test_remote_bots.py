@@ -278,9 +278,7 @@ def test_commands_reach_the_engine_and_refusals_come_back(qtbot: QtBot) -> None:
     with RunningServer() as server, following(qtbot, server.url, server.tokens["local"]) as seen:
         seen.wait_reason("live")
         seen.bots.command("asels", "stop", flatten=True)
-        seen.wait(
-            lambda: ("done", "Home", "asels", "") in seen.told
-        )  # its new state may come before or after
+        seen.wait(lambda: ("done", "Home", "asels", "") in seen.told)  # its state may come later
         seen.bots.command("asels", "start")
         seen.wait(lambda: seen.times("done") == 2)
         stop, start = server.engine.commands

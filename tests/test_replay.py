@@ -49,6 +49,7 @@ from core.replay.recorder import Recorder
 from core.signal_text import reason
 from core.sources.base import DailyCloses
 from core.storage.memory_store import MemoryStore
+from tests.patience import FOREVER, PATIENCE
 from tests.scripted import AAPL, ASELS, THYAO, WEDNESDAY, Events, QuickBudgets, ScriptedSource, quote
 from tests.scripted import at as istanbul_time
 from tests.test_feed_live import until
@@ -115,7 +116,7 @@ class Rig:
         self.loop.process(messages, quotes, self.loop.engine.on_quote)
 
     def until(self, condition) -> None:
-        end = time.monotonic() + 10
+        end = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < end
             self.turn()
@@ -643,7 +644,7 @@ def test_a_slow_disk_holds_nobody_up(tmp_path):
     gate, notices = threading.Event(), []
 
     def opener(path: Path) -> io.BytesIO:
-        gate.wait(10)
+        gate.wait(FOREVER)
         return io.BytesIO()
 
     recorder = Recorder(tmp_path, notices.append, opener=opener, most_waiting=5)

@@ -22,6 +22,7 @@ from core.storage.memory_store import MemoryStore
 from gui.dialogs.settings_dialog import SettingsDialog
 from gui.main_window.settings_flow import SettingsFlow
 from gui.workers.preview_worker import PreviewWorker
+from tests.patience import FOREVER, PATIENCE
 from tests.scripted import AAPL, ASELS, THYAO
 from tests.test_replay import Rig, config
 
@@ -269,7 +270,7 @@ def test_closing_the_dialog_cancels_the_count(window, qtbot):
     class SlowStore(MemoryStore):
         def bars(self, *args, **kw):
             asked.set()
-            gate.wait(5)
+            gate.wait(FOREVER)
             return super().bars(*args, **kw)
 
     flow, dialog = opened(window, lambda _: SlowStore())
@@ -277,7 +278,7 @@ def test_closing_the_dialog_cancels_the_count(window, qtbot):
     worker = flow.findChild(PreviewWorker)
     answers = []
     worker.counted.connect(answers.append)
-    assert asked.wait(5)
+    assert asked.wait(PATIENCE)
     dialog.reject()
     gate.set()
     flow.end()

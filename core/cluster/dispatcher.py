@@ -29,7 +29,7 @@ QUEUED_SECONDS = 60.0
 """For so long a cycle counts as waiting that no worker has begun; then it is put into the queue anew."""
 SPACING = 0.2
 """Seconds between two cycles of a bot that nobody but the prices asks for."""
-LOOK = 1.0
+LOOK = 0.5
 """Seconds between two looks at whether workers live."""
 LONGEST_WAIT = 10.0
 """Seconds for which a cycle may wait before its bot counts as served by nobody."""

@@ -73,8 +73,9 @@ def note_done(client: Any, names: Names, bot_id: str, number: int) -> None:
         pipeline.execute()
 
 
-WORKER_BEAT_SECONDS = 2.0
-WORKER_SILENT_SECONDS = 6
+WORKER_BEAT_SECONDS = 1.0
+WORKER_SILENT_SECONDS = 3.0
+"""A worker that was silent for longer is dead: its bots turn grey within five seconds, this included."""
 
 
 def worker_beat(client: Any, names: Names, worker: str) -> None:

@@ -41,13 +41,14 @@ return 1
 """Forget bots of an engine, and say so."""
 
 BEAT = """
--- KEYS engine events  ARGV value milliseconds beat-message
+-- KEYS engine events  ARGV beat-message milliseconds beat-message-if-unknown
 local known = redis.call('EXISTS', KEYS[1])
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-redis.call('PUBLISH', KEYS[2], ARGV[3])
+local beat = known == 1 and ARGV[1] or ARGV[3]
+redis.call('SET', KEYS[1], beat, 'PX', ARGV[2])
+redis.call('PUBLISH', KEYS[2], beat)
 return known
 """
-"""An engine's heartbeat; tells whether Redis still knew it."""
+"""An engine's heartbeat; tells whether Redis still knew it. If not, it may have forgotten the bots too."""
 
 BYE = """
 -- KEYS engine events  ARGV bye-message
@@ -131,17 +132,19 @@ return 0
 
 WORKER_BEAT = """
 -- KEYS workers  ARGV worker seconds
-local now = redis.call('TIME')[1]
-redis.call('ZADD', KEYS[1], now, ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
-redis.call('EXPIRE', KEYS[1], ARGV[2] * 2)
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+redis.call('ZADD', KEYS[1], string.format('%.6f', now), ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.6f', now - ARGV[2]))
+redis.call('PEXPIRE', KEYS[1], math.ceil(ARGV[2] * 2000))
 return 1
 """
 """A worker's heartbeat."""
 
 WORKERS = """
 -- KEYS workers  ARGV seconds
-local now = redis.call('TIME')[1]
-return redis.call('ZCOUNT', KEYS[1], now - ARGV[1], '+inf')
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+return redis.call('ZCOUNT', KEYS[1], string.format('%.6f', now - ARGV[1]), '+inf')
 """
 """How many workers showed a sign of life in the last seconds."""

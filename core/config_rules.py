@@ -14,7 +14,8 @@ from core.errors import InputError
 from core.i18n import tr
 from core.instruments import parse_instrument
 from core.market_calendar import parse_closure
-from core.secrets import environment_name, secret_exists
+from core.redis_url import is_redis_url
+from core.secrets import environment_name, secret_exists, shown_url
 
 
 def item_problems(exchange: str, symbols: Any, extra_closures: Any) -> Iterator[Problem]:
@@ -36,6 +37,9 @@ def problems_between(config: Config, *, ask_keyring: bool) -> Iterator[Problem]:
     if live.noise_window % 2 == 0:
         yield _problem("real_time.noise_window", live.noise_window, tr("config.accept_odd"))
     yield from _remote_problems(config)
+    if config.server.redis_url and not is_redis_url(config.server.redis_url):
+        found = shown_url(config.server.redis_url)
+        yield _problem("server.redis_url", found, tr("config.accept_redis_url"))
     if live.telegram.enabled:
         yield from _telegram_problems(live.telegram, ask_keyring)
     if live.email.enabled:

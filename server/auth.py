@@ -13,6 +13,7 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 from core.accounts import Account, hash_token
 from server.errors import ApiError
 from server.limits import FailureLimiter
+from server.protocol import KNOWN
 from server.sessions import Sessions
 
 log = logging.getLogger(__name__)
@@ -83,6 +84,11 @@ class Gate:
 
     def identify(self, request: Request) -> Caller:
         """Who calls. Raises `ApiError` 401, or 429 after too many wrong tokens."""
+        caller = self._identify(request)
+        welcome(request)
+        return caller
+
+    def _identify(self, request: Request) -> Caller:
         header = request.headers.get("authorization", "")
         if header:
             scheme, _, token = header.partition(" ")
@@ -108,6 +114,13 @@ class Gate:
         self.limiter.failed(address)
         log.info("a wrong token was refused")
         return _unauthorized()
+
+
+def welcome(request: Request) -> None:
+    """The connection is one of a user's, who may have many (see `server.admission`)."""
+    known = request.scope.get(KNOWN)
+    if known is not None:
+        known()
 
 
 def too_many(wait: int) -> ApiError:

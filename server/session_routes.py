@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from server.auth import Caller, Gate, Looker, check_csrf, check_same_origin, too_many
+from server.auth import Caller, Gate, Looker, check_csrf, check_same_origin, too_many, welcome
 from server.errors import ErrorOut
 from server.hub import Hub
 from server.models import HealthOut, LoginIn, SessionOut
@@ -30,6 +30,7 @@ async def log_in(request: Request, login: LoginIn) -> Response:
     account = gate.find(login.token.strip())
     if account is None:
         raise gate.refusal(request)
+    welcome(request)
     cookie = gate.sessions.begin(account)
     response = _session(gate, Caller(account.name, account.role, account.token_hash, cookie))
     response.set_cookie(

@@ -13,6 +13,7 @@ from core.config import ServerConfig
 from core.errors import UserError
 from core.i18n import tr
 from core.network import is_loopback, is_wildcard
+from server import descriptors
 from server.account_watch import AccountWatch
 from server.app import create_app
 from server.auth import Gate
@@ -57,6 +58,7 @@ def prepare(
     Raises `UserError` or `StorageError`.
     """
     check_tls(config)
+    descriptors.raise_limit()
     known = users.active() + extra
     if not known and not is_loopback(config.host):
         raise UserError(tr("server.no_users_no_network", host=config.host))

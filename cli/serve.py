@@ -50,6 +50,7 @@ def server_config(config: ServerConfig, options: Options) -> ServerConfig:
     told = options.serve
     changes = {
         "host": told.host, "port": told.port, "redis_url": told.redis_url,
+        "trusted_proxies": told.trusted_proxy,
         "tls_cert": None if told.tls_cert is None else str(told.tls_cert),
         "tls_key": None if told.tls_key is None else str(told.tls_key),
     }  # fmt: skip

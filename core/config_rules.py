@@ -4,6 +4,7 @@ others.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -37,6 +38,7 @@ def problems_between(config: Config, *, ask_keyring: bool) -> Iterator[Problem]:
     if live.noise_window % 2 == 0:
         yield _problem("real_time.noise_window", live.noise_window, tr("config.accept_odd"))
     yield from _remote_problems(config)
+    yield from _proxy_problems(config.server.trusted_proxies)
     if config.server.redis_url and not is_redis_url(config.server.redis_url):
         found = shown_url(config.server.redis_url)
         yield _problem("server.redis_url", found, tr("config.accept_redis_url"))
@@ -53,6 +55,14 @@ def _remote_problems(config: Config) -> Iterator[Problem]:
         if first != index:
             accepted = tr("config.accept_once", first=f"remote_servers[{first}].name")
             yield _problem(f"remote_servers[{index}].name", server.name, accepted)
+
+
+def _proxy_problems(proxies: tuple[str, ...]) -> Iterator[Problem]:
+    for index, proxy in enumerate(proxies):
+        try:
+            ipaddress.ip_network(proxy)
+        except ValueError:
+            yield _problem(f"server.trusted_proxies[{index}]", proxy, tr("config.accept_proxy"))
 
 
 def _texts(value: Any) -> Iterator[tuple[int, str]]:

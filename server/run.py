@@ -7,7 +7,7 @@ import logging
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
@@ -20,6 +20,7 @@ from core.i18n import tr
 from server import descriptors
 from server.admission import Admission, fitting
 from server.doors import Door
+from server.forwarded import ForwardedMiddleware
 from server.hub import Hub
 from server.protocol import StatusProtocol
 
@@ -75,7 +76,7 @@ class StatusServer(uvicorn.Server):
 
     def __init__(
         self, app: FastAPI, hub: Hub, *, tls_cert: str = "", tls_key: str = "",
-        admission: Admission | None = None,
+        trusted_proxies: Sequence[str] = (), admission: Admission | None = None,
     ) -> None:  # fmt: skip
         """Without an `admission` as many are let in as fit the files that the process may have open."""
         options: dict[str, Any] = (
@@ -83,13 +84,14 @@ class StatusServer(uvicorn.Server):
         )
         super().__init__(
             uvicorn.Config(
-                app, http=StatusProtocol, ws="none", lifespan="on", log_config=None, access_log=False,
+                ForwardedMiddleware(app, trusted_proxies), proxy_headers=False, http=StatusProtocol,
+                ws="none", lifespan="on", log_config=None, access_log=False,
                 server_header=False, timeout_keep_alive=KEEP_ALIVE_SECONDS, timeout_graceful_shutdown=3,
                 backlog=BACKLOG, **options,
             )
         )  # fmt: skip
         self._hub = hub
-        self._admission = admission or fitting(descriptors.limit())
+        self._admission = admission or fitting(descriptors.limit(), trusted_proxies)
         self._doors: list[Door] = []
         self._own_loop: asyncio.AbstractEventLoop | None = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from server.auth import Caller, Gate, Looker, check_csrf, check_same_origin, too_many, welcome
+from server.auth import Caller, Gate, Looker, check_csrf, check_same_origin, welcome
 from server.errors import ErrorOut
 from server.hub import Hub
 from server.models import HealthOut, LoginIn, SessionOut
@@ -24,9 +24,6 @@ async def log_in(request: Request, login: LoginIn) -> Response:
     gate: Gate = request.app.state.gate
     if "sec-fetch-site" in request.headers or "origin" in request.headers:
         check_same_origin(request)
-    wait = gate.limiter.wait(request.client.host if request.client else "")
-    if wait:
-        raise too_many(wait)
     account = gate.find(login.token.strip())
     if account is None:
         raise gate.refusal(request)

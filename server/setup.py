@@ -79,7 +79,9 @@ def _assemble(
     gate = Gate(Sessions(session_key(users.data_dir)), port, known)
     gate.guests = extra
     app = create_app(hub, gate, bus, _names(config), AccountWatch(users.open))
-    server = StatusServer(app, hub, tls_cert=config.tls_cert, tls_key=config.tls_key)
+    server = StatusServer(
+        app, hub, tls_cert=config.tls_cert, tls_key=config.tls_key, trusted_proxies=config.trusted_proxies
+    )
     url = f"{'https' if config.tls_cert else 'http'}://{_shown(config.host)}:{port}"
     return Prepared(ServerThread(server, listener), url, tuple(_remarks(config, known)))
 

@@ -116,7 +116,8 @@ class RunningServer:
         self, states: Sequence[BotState] | None = None, users: dict[str, Role] | None = None, *,
         port: int = 0, max_streams: int = 20, beat_seconds: float = 2.0,
         make_bus: Callable[[FakeEngine], StatusBus] | None = None, tls: tuple[str, str] = ("", ""),
-        allowed_hosts: Sequence[str] = (), admission: Admission | None = None,
+        allowed_hosts: Sequence[str] = (), trusted_proxies: Sequence[str] = (),
+        admission: Admission | None = None,
     ) -> None:  # fmt: skip
         if states is None:
             states = [bot_state("asels"), bot_state("thyao"), bot_state("garan", "other")]
@@ -137,7 +138,7 @@ class RunningServer:
         self.app = create_app(self.hub, self.gate, bus, allowed_hosts)
         self.server = StatusServer(
             self.app, self.hub, tls_cert=tls[0], tls_key=tls[1],
-            admission=admission,
+            trusted_proxies=trusted_proxies, admission=admission,
         )  # fmt: skip
         self.thread = ServerThread(self.server, listener)
 

@@ -56,8 +56,7 @@ async def log_out(request: Request, caller: Looker) -> Response:
     response = Response(status_code=204, headers=_NO_STORE)
     if caller.cookie:
         check_csrf(request, gate.sessions.csrf(caller.cookie))
-        gate.sessions.end(caller.cookie)
-        gate.on_change()
+        await gate.log_out(caller.cookie)
         response.delete_cookie(
             gate.cookie_name, path="/", httponly=True, samesite="strict",
             secure=request.url.scheme == "https",

@@ -220,12 +220,14 @@ class BotConfig(Section, frozen=True, kw_only=True):
 
 
 class ServerConfig(Section, frozen=True, kw_only=True):
-    """The status server. `redis_url` joins engines and servers on several machines."""
+    """The status server. `redis_url` joins engines and servers on several machines, `trusted_proxies` are
+    addresses and networks of reverse proxies that are believed who their clients are."""
 
     enabled: bool = False
     host: HostName = "127.0.0.1"
     port: Port = 8765
     allowed_hosts: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
     redis_url: Annotated[str, _text(r"^((rediss?|unix)://\S*)?\Z", "redis_url")] = ""
     tls_cert: FileName = ""
     tls_key: FileName = ""

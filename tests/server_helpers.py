@@ -27,6 +27,7 @@ from core.bots.model import BotPosition, BotState, BotStatus
 from core.commands import BotsLoaded, Command, CommandResult, RequestSnapshot, StartBot, StopBot
 from core.events import EventBus
 from core.model import Freshness
+from server.admission import Admission
 from server.app import create_app
 from server.auth import Gate
 from server.bus import InProcessBus, StatusBus
@@ -116,7 +117,8 @@ class RunningServer:
         self, states: Sequence[BotState] | None = None, users: dict[str, Role] | None = None, *,
         port: int = 0, max_streams: int = 20, beat_seconds: float = 2.0,
         make_bus: Callable[[FakeEngine], StatusBus] | None = None, tls: tuple[str, str] = ("", ""),
-        allowed_hosts: Sequence[str] = (),
+        allowed_hosts: Sequence[str] = (), trusted_proxies: Sequence[str] = (),
+        admission: Admission | None = None,
     ) -> None:  # fmt: skip
         if states is None:
             states = [bot_state("asels"), bot_state("thyao"), bot_state("garan", "other")]
@@ -135,7 +137,10 @@ class RunningServer:
         self.gate = Gate(Sessions(KEY), self.port, self.accounts.values())
         bus = make_bus(self.engine) if make_bus else self.in_process_bus()
         self.app = create_app(self.hub, self.gate, bus, allowed_hosts)
-        self.server = StatusServer(self.app, self.hub, tls_cert=tls[0], tls_key=tls[1])
+        self.server = StatusServer(
+            self.app, self.hub, tls_cert=tls[0], tls_key=tls[1],
+            trusted_proxies=trusted_proxies, admission=admission,
+        )  # fmt: skip
         self.thread = ServerThread(self.server, listener)
 
     def in_process_bus(self) -> InProcessBus:

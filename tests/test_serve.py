@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import socket
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,30 +24,10 @@ from server import account_watch
 from server.bus import InProcessBus
 from server.setup import Users, prepare
 from tests.patience import PATIENCE
+from tests.serve_helpers import serving
 from tests.server_helpers import FakeEngine, following, parse_events, wait_for
 
-ROOT = Path(__file__).parent.parent
-CODE = "import sys; from cli.main import main; sys.exit(main(sys.argv[1:]))"
 unix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals as here only on Unix")
-
-
-@contextmanager
-def serving(data_dir: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The program, and the address it says it serves at."""
-    words = ["serve", "--port", "0", "--data-dir", str(data_dir), *arguments]
-    process = subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", CODE, *words],
-        cwd=ROOT, text=True, env={**os.environ, "LC_ALL": "C.UTF-8"}, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        found = re.search(r"live at (http\S+) ", process.stdout.readline())
-        assert found, process.communicate()
-        yield process, found[1]
-    finally:
-        process.kill()
-        process.communicate()
 
 
 @unix_only

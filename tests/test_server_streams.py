@@ -214,7 +214,7 @@ def test_who_does_not_read_is_cut_off_and_the_others_go_on(monkeypatch: pytest.M
 
 @pytest.mark.parametrize("word", [b"", b"GET / HTTP/1.1\r\nHost: local"])
 def test_who_connects_and_asks_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch, word: bytes) -> None:
-    monkeypatch.setattr(protocol, "FIRST_WORD_SECONDS", 0.1)
+    monkeypatch.setattr(protocol, "REQUEST_SECONDS", 0.1)
     with (
         RunningServer() as server,
         socket.create_connection(("127.0.0.1", server.port), PATIENCE) as connection,

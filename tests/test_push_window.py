@@ -234,21 +234,19 @@ def test_noise_on_the_line_changes_nothing(rig):
 def test_frames_in_pieces_and_many_in_one_message_arrive_whole(rig):
     rig.until(rig.all_good)
     rig.moving = False
-    rig.run_for(2.0 / SPEED)  # what is still on its way bears a stamp of its own
-    now = int(rig.clock.time())
-    bodies = [
-        {"n": name, "s": "ok", "v": {"lp": PRICES[key] + 0.005, "lp_time": now}}
-        for key, name in NAMES.items()
-    ]  # fmt: skip
     for key, price in PRICES.items():
         rig.told[key].add(price + 0.005)
-    session = rig.server.quotes.sessions[-1]
-    whole = "".join(call("qsd", session, body) for body in bodies)
-    for at in range(0, len(whole), 17):
-        rig.server.quotes.say(whole[at : at + 17])
-    rig.until(lambda: all(
-        rig.window.desk.ticker.model().row_of(key).price == PRICES[key] + 0.005 for key in PRICES
-    ))  # fmt: skip
+
+    def arrived() -> bool:  # said anew at each look: what was still on its way may bear a later stamp
+        stamp = int(rig.clock.time())
+        rig.server.quotes.say("".join(
+            call("qsd", "QS", {"n": name, "s": "ok", "v": {"lp": PRICES[key] + 0.005, "lp_time": stamp}})
+            for key, name in NAMES.items()
+        ), piece=17)  # fmt: skip
+        model = rig.window.desk.ticker.model()
+        return all(model.row_of(key).price == PRICES[key] + 0.005 for key in PRICES)
+
+    rig.until(arrived)
 
 
 def test_a_line_that_breaks_after_every_few_messages_shows_no_false_price(rig):

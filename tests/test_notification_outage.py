@@ -17,6 +17,7 @@ from core.notifications.notifier import Notifier
 from core.notifications.routes import Routes
 from core.storage.memory_store import MemoryStore
 from tests.notification_fakes import FakeChannel, Log
+from tests.patience import FOREVER, PATIENCE
 from tests.test_outbox import config
 
 HOUR = 3600.0
@@ -48,7 +49,7 @@ class HaltingClock(FakeClock):
         if seconds <= 60.0:
             return super().wait(event, seconds)
         self.waits.set()
-        return event.wait(10.0)
+        return event.wait(FOREVER)
 
 
 @pytest.fixture
@@ -116,7 +117,7 @@ def test_the_outbox_keeps_the_line_open_while_it_waits(make: Make) -> None:
     clock, store = HaltingClock(), MemoryStore()
     notifier, log, _ = make(clock, Network(clock, HOUR))
     notifier.send_bot_alert(alert(clock))
-    assert clock.waits.wait(5)
+    assert clock.waits.wait(PATIENCE)
     store.record_deliveries(log.all, Routes(config(), ("telegram",), now=clock.time).lines(alert(clock)))
     (line,) = store.claim_outbox("the next run", clock.time(), clock.time(), ("telegram",))
     assert line.message_id == "b1-a1"
@@ -128,7 +129,7 @@ def test_what_arises_meanwhile_waits_behind_it(make: Make) -> None:
     clock = HaltingClock()
     notifier, log, channel = make(clock, Network(clock, HOUR))
     notifier.send_bot_alert(alert(clock, 1))
-    assert clock.waits.wait(5)
+    assert clock.waits.wait(PATIENCE)
     clock.advance(600.0)
     notifier.send_bot_alert(alert(clock, 2))
     notifier.send_bot_alert(alert(clock, 3))
@@ -159,7 +160,7 @@ def test_what_expired_behind_it_is_not_even_tried(make: Make) -> None:
     clock = HaltingClock()
     notifier, log, channel = make(clock, Network(clock, 100 * HOUR))
     notifier.send_bot_alert(alert(clock, 1))
-    assert clock.waits.wait(5)
+    assert clock.waits.wait(PATIENCE)
     notifier.send_bot_alert(alert(clock, 2))
     clock.advance(25 * HOUR)
     notifier._dispatcher._lanes["telegram"]._wake.set()
@@ -197,7 +198,7 @@ def test_a_test_is_sent_though_something_waits_and_frees_it_when_it_arrives(make
     network = Network(clock, HOUR)
     notifier, log, channel = make(clock, network)
     notifier.send_bot_alert(alert(clock))
-    assert clock.waits.wait(5)
+    assert clock.waits.wait(PATIENCE)
     network.until = clock.time()
     notifier.send_trial("telegram")
     log.wait_for("delivered", 2)
@@ -209,7 +210,7 @@ def test_a_test_fails_as_before_though_something_waits(make: Make) -> None:
     clock = HaltingClock()
     notifier, log, _ = make(clock, Network(clock, HOUR))
     notifier.send_bot_alert(alert(clock))
-    assert clock.waits.wait(5)
+    assert clock.waits.wait(PATIENCE)
     notifier.send_trial("telegram")
     (failed,) = log.wait_for("failed")
     assert failed.title.endswith("test")
@@ -219,7 +220,7 @@ def test_a_corrected_channel_is_tried_at_once(make: Make) -> None:
     clock = HaltingClock()
     notifier, log, _ = make(clock, Network(clock, HOUR))
     notifier.send_bot_alert(alert(clock))
-    assert clock.waits.wait(5)
+    assert clock.waits.wait(PATIENCE)
     notifier._dispatcher.replace(FakeChannel("telegram"))
     log.wait_for("delivered")
 
@@ -228,7 +229,7 @@ def test_a_channel_that_is_turned_off_sends_nothing_that_waits(make: Make) -> No
     clock = HaltingClock()
     notifier, log, channel = make(clock, Network(clock, HOUR))
     notifier.send_bot_alert(alert(clock, 1))
-    assert clock.waits.wait(5)
+    assert clock.waits.wait(PATIENCE)
     notifier.send_bot_alert(alert(clock, 2))
     tries = len(channel.tries)
     notifier.apply_config(config(notification_channels={"telegram": False}))

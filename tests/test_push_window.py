@@ -234,16 +234,20 @@ def test_noise_on_the_line_changes_nothing(rig):
 def test_frames_in_pieces_and_many_in_one_message_arrive_whole(rig):
     rig.until(rig.all_good)
     rig.moving = False
+    model = rig.window.desk.ticker.model()
+    last = {key: round(price + rig.step * 0.01, 2) for key, price in PRICES.items()}
+    rig.until(lambda: all(model.row_of(key).price == last[key] for key in PRICES))
+    settled = rig.clock.time()
+    rig.until(lambda: int(rig.clock.time()) > settled)  # else the frames' whole seconds would be older
     for key, price in PRICES.items():
         rig.told[key].add(price + 0.005)
 
-    def arrived() -> bool:  # said anew at each look: what was still on its way may bear a later stamp
+    def arrived() -> bool:  # said anew at each look: the line may just have broken
         stamp = int(rig.clock.time())
         rig.server.quotes.say("".join(
             call("qsd", "QS", {"n": name, "s": "ok", "v": {"lp": PRICES[key] + 0.005, "lp_time": stamp}})
             for key, name in NAMES.items()
         ), piece=17)  # fmt: skip
-        model = rig.window.desk.ticker.model()
         return all(model.row_of(key).price == PRICES[key] + 0.005 for key in PRICES)
 
     rig.until(arrived)

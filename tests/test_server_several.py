@@ -31,6 +31,9 @@ def serving(data_dir: Path, *, storage_url: str = "") -> Iterator[str]:
     prepared = prepare(config(), bus, Users(storage_url, data_dir))
     prepared.thread.start()
     try:
+        httpx.get(
+            f"{prepared.url}/healthz", timeout=30
+        )  # two that start at once share Python's warning filters
         yield prepared.url
     finally:
         assert prepared.thread.stop()

@@ -69,6 +69,9 @@ class BotsOut(BaseModel):
 
     bots: list[BotOut]
     engines: dict[str, EngineOut] = Field(examples=[{"local": {"alive": True}}])
+    ready: bool = Field(
+        examples=[True], description="False while bots may be missing: an engine is not heard (yet)."
+    )
 
 
 class DayOut(BaseModel):
@@ -111,3 +114,4 @@ class HealthOut(BaseModel):
 
     status: Literal["ok"]
     engines: Literal["alive", "silent", "none"]
+    ready: bool

@@ -16,7 +16,7 @@ from server.channel import Bot
 from server.errors import ApiError, ErrorOut, unknown_bot
 from server.frames import encode
 from server.hub import Hub
-from server.models import BotOut, BotsOut, CommandOut, DayOut, StopIn
+from server.models import BotsOut, CommandOut, DayOut, OneBotOut, StopIn
 
 ANSWER_SECONDS = 3.0
 """For so long a command's end is waited for."""
@@ -30,7 +30,13 @@ def _errors(*statuses: int) -> Responses:
 
 router = APIRouter(prefix="/api/v1/bots", tags=["bots"])
 BotId = Annotated[str, Path(description="The bot's id.", examples=["asels-swing"])]
-IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match")]
+IfNoneMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-None-Match", description="The `ETag` of an earlier answer: 304 if nothing has changed.",
+        examples=['"9f86d081884c7d659a2feaa0"'],
+    ),
+]  # fmt: skip
 _NOT_READY: Responses = {
     503: {"model": ErrorOut, "description": "No such bot is known, but bots may be missing at the moment."}
 }
@@ -54,12 +60,17 @@ async def bots(request: Request, caller: Looker, if_none_match: IfNoneMatch = No
 
 
 @router.get(
-    "/{bot_id}", response_model=BotOut, responses=_errors(404) | _NOT_READY | _NOT_MODIFIED,
+    "/{bot_id}", response_model=OneBotOut, responses=_errors(404) | _NOT_READY | _NOT_MODIFIED,
     summary="One of your bots",
 )  # fmt: skip
 async def bot(request: Request, caller: Looker, bot_id: BotId, if_none_match: IfNoneMatch = None) -> Response:
-    """Another user's bot is as unknown as one that does not exist."""
-    return _tagged(_find(request, caller, bot_id).json, if_none_match)
+    """Another user's bot is as unknown as one that does not exist.
+
+    Polled as `GET /api/v1/bots`; the answer changes too when the bot's engine falls silent or comes back.
+    """
+    hub: Hub = request.app.state.hub
+    found = _find(request, caller, bot_id)
+    return _tagged(b'%s,"alive":%s}' % (found.json[:-1], encode(hub.alive(found.engine))), if_none_match)
 
 
 @router.get(

@@ -45,6 +45,7 @@ _REFUSALS = {
 }  # fmt: skip
 _LAST_ID = {
     "name": "Last-Event-ID", "in": "header", "required": False, "schema": {"type": "string"},
+    "example": "5f0c6c3a9e21-41",
     "description": "The last `id` that was seen: what was missed follows, or a snapshot.",
 }  # fmt: skip
 _LAST_ID_QUERY = {**_LAST_ID, "name": "last_event_id", "in": "query"}

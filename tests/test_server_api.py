@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import jsonschema_rs
 import msgspec
 import pytest
 
@@ -52,7 +53,7 @@ def test_a_user_sees_their_own_bots(server: RunningServer, client: httpx.Client)
 
 
 def test_a_bot_is_its_state_and_its_engine(server: RunningServer, client: httpx.Client) -> None:
-    expected = server.engine.states["asels"].payload() | {"engine": "local"}
+    expected = server.engine.states["asels"].payload() | {"engine": "local", "alive": True}
     assert client.get(f"{BOTS}/asels").json() == expected
 
 
@@ -164,6 +165,22 @@ def test_that_there_are_no_bots_only_a_living_engine_can_say() -> None:
             assert other.get(BOTS).json()["ready"] is True
 
 
+def test_who_polls_one_bot_learns_that_its_engine_is_dead(
+    server: RunningServer, client: httpx.Client
+) -> None:
+    path = f"{BOTS}/asels"
+    wait_for(lambda: client.get(path).json()["alive"] is True)
+    tag = client.get(path).headers["etag"]
+    server.engine.dead_since = time.monotonic() - 60
+    server.in_loop(server.hub._heard.clear)
+    answer = client.get(path, headers={"If-None-Match": tag})
+    assert (answer.status_code, answer.json()["alive"]) == (200, False)
+    assert client.get(path, headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
+    server.engine.dead_since = None
+    wait_for(lambda: client.get(path, headers={"If-None-Match": answer.headers["etag"]}).status_code == 200)
+    assert client.get(path).headers["etag"] == tag
+
+
 def test_a_command_that_cannot_be_sent_says_why() -> None:
     class BrokenBus(InProcessBus):
         async def command(self, *_: Any) -> str | None:
@@ -253,6 +270,39 @@ def test_the_description_is_complete(server: RunningServer) -> None:
     assert fields.keys() == server.engine.states["asels"].payload().keys() | {"engine"}
     position = schema["components"]["schemas"]["PositionOut"]["properties"]
     assert "trailing_stop" in position
+
+
+def test_every_field_is_described_and_has_an_example(server: RunningServer) -> None:
+    with server.client(None) as client:
+        shapes = client.get("/openapi.json").json()["components"]["schemas"]
+    fields = [
+        (shape, name, field)
+        for shape, described in shapes.items() for name, field in described.get("properties", {}).items()
+    ]  # fmt: skip
+    assert len(fields) > 40
+    assert [f"{shape}.{name}" for shape, name, field in fields if not field.get("description")] == []
+    assert [f"{shape}.{name}" for shape, name, field in fields if not field.get("examples")] == []
+    assert [shape for shape, described in shapes.items() if not described.get("description")] == []
+    for _shape, _name, field in fields:
+        for example in field["examples"]:
+            jsonschema_rs.validate({**field, "components": {"schemas": shapes}}, example)
+
+
+def test_every_parameter_is_described_and_has_an_example(server: RunningServer) -> None:
+    with server.client(None) as client:
+        paths = client.get("/openapi.json").json()["paths"]
+    parameters = [
+        (path, parameter)
+        for path, item in paths.items() for operation in item.values()
+        for parameter in operation.get("parameters", ())
+    ]  # fmt: skip
+    assert len(parameters) > 10
+    for path, parameter in parameters:
+        name = f"{path} {parameter['name']}"
+        assert parameter.get("description"), name
+        assert parameter.get("example") or parameter.get("examples") or parameter["schema"].get("examples"), (
+            name
+        )
 
 
 def test_the_docs_are_a_page_without_scripts(server: RunningServer) -> None:

@@ -163,6 +163,7 @@ def test_redis_killed_and_started_empty_in_mid_stream(cluster: Cluster) -> None:
         engine.change("asels", open_pnl=2.0)
         for client in clients:
             wait_for(lambda client=client: client.shows("asels") == 22)
+            assert client.names.count("removed") == 1  # the one that the engine has removed
 
 
 @TROUBLE

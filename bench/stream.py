@@ -179,7 +179,15 @@ def deaf() -> list[Figure]:
         crowd.leave()
     name = f"{DEAF} of {HEARING + DEAF} never read"
     return [
-        Figure(f"{name}: the others slower by (p50)", together.slower_than(alone), "%", 10),
+        *(
+            Figure(
+                f"{name}: the others slower by (p{100 * share:.0f})",
+                together.slower_than(alone, share),
+                "%",
+                10,
+            )
+            for share in (0.5, 0.99)
+        ),
         Figure(f"{name}: CPU per update that arrives, more by", together.dearer_than(alone), "%"),
         Figure(f"{name}: not cut off within 30 s", left, "", 0),
     ]
@@ -197,9 +205,9 @@ class _Phases:
         self._latencies += crowd.latencies
         self._cpu.append(done["cpu_percent"] / max(1, len(crowd.latencies)) * done["published"])
 
-    def slower_than(self, other: _Phases) -> float:
-        """By how many per cent the middle latency is longer."""
-        return 100 * (percentile(self._latencies, 0.5) / percentile(other._latencies, 0.5) - 1)
+    def slower_than(self, other: _Phases, share: float) -> float:
+        """By how many per cent the latency that `share` of the updates keep to is longer."""
+        return 100 * (percentile(self._latencies, share) / percentile(other._latencies, share) - 1)
 
     def dearer_than(self, other: _Phases) -> float:
         """By how many per cent an update that arrives costs more CPU."""

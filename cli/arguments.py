@@ -19,7 +19,9 @@ Mode = Literal["desktop", "headless", "bench", "doctor", "test", "serve", "users
 WRONG_ARGUMENTS = 2
 
 _MODES = ("test", "bench", "doctor", "serve", "users", "worker")
-_SERVE_FLAGS = ("--host", "--port", "--no-engine", "--tls-cert", "--tls-key", "--redis-url")
+_SERVE_FLAGS = (
+    "--host", "--port", "--no-engine", "--tls-cert", "--tls-key", "--redis-url", "--trusted-proxy",
+)  # fmt: skip
 _WORKER_FLAGS = ("--processes", "--pool")
 _FLAGS = (
     "--headless", "--demo", "--offline", "--config", "--data-dir", "--for", "--help", *_SERVE_FLAGS, "--role",
@@ -44,6 +46,7 @@ class ServeOptions(NamedTuple):
     tls_cert: Path | None = None
     tls_key: Path | None = None
     redis_url: str | None = None
+    trusted_proxy: tuple[str, ...] | None = None
 
 
 class WorkerOptions(NamedTuple):
@@ -98,6 +101,7 @@ def _serve_options(found: argparse.Namespace) -> ServeOptions:
     return ServeOptions(
         host=found.host, port=found.port, engine=not found.no_engine, tls_cert=found.tls_cert,
         tls_key=found.tls_key, redis_url=found.redis_url,
+        trusted_proxy=None if found.trusted_proxy is None else tuple(found.trusted_proxy),
     )  # fmt: skip
 
 
@@ -233,6 +237,9 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--no-engine", action="store_true", help=tr("cli.no_engine"))
     group.add_argument("--tls-cert", type=_path, metavar=tr("cli.file"), help=tr("cli.tls_cert"))
     group.add_argument("--tls-key", type=_path, metavar=tr("cli.file"), help=tr("cli.tls_key"))
+    group.add_argument(
+        "--trusted-proxy", action="append", metavar=tr("cli.address"), help=tr("cli.trusted_proxy")
+    )
     group.add_argument("--redis-url", metavar="URL", help=tr("cli.redis_url"))
     group.add_argument("--processes", type=_processes, metavar=tr("cli.number"), help=tr("cluster.processes"))
     group.add_argument("--pool", type=_pool, metavar="prefork|solo", help=tr("cluster.pool"))

@@ -24,6 +24,7 @@ from core.notifications.routes import Routes
 from core.replay.clock import ReplayClock
 from core.session import RECORDINGS, Session
 from core.signal_text import reason
+from core.sources.registry import all_are_live
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class EngineRun:
             session.config, demo=session.demo, on_delivery=self._record, on_accept=self._accept
         )
         self.instruments = resolve_instruments(session.config)
-        self._limit = session.config.real_time.max_live_symbols
+        self._config = session.config
         self._stop = stop
         self._failure: list[Exception] = []
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -74,11 +75,11 @@ class EngineRun:
 
     def remarks(self) -> Iterator[Notice]:
         """What is to be said of the number of symbols."""
-        symbols = len(self.instruments)
+        symbols, limit = len(self.instruments), self._config.real_time.max_live_symbols
         if not symbols:
             yield Notice("warning", "window.no_symbols_file")
-        elif symbols > self._limit:
-            yield Notice("warning", "window.over_limit", {"count": symbols, "limit": self._limit})
+        elif symbols > limit and not all_are_live(self._config):
+            yield Notice("warning", "window.over_limit", {"count": symbols, "limit": limit})
 
     def _run(self) -> None:
         """The engine's thread; what ends it early ends the program."""

@@ -13,6 +13,7 @@ from cli.arguments import Options
 from cli.engine_run import EngineRun, ended_after, ended_by_signals, owned
 from core.accounts import Account, hash_token, new_token
 from core.config import ServerConfig
+from core.config_check import require_value
 from core.errors import UserError, WorldError
 from core.i18n import tr
 from core.model import Notice
@@ -37,7 +38,6 @@ def run_serve(options: Options) -> int:
     config = server_config(session.config.server, options)
     whole = msgspec.structs.replace(session.config, server=config)
     session = msgspec.structs.replace(session, config=whole)
-    session = msgspec.structs.replace(session, config=msgspec.structs.replace(session.config, server=config))
     if not options.serve.engine and not config.redis_url:
         raise UserError(tr("server.relay_needs_redis"))
     with owned(session):
@@ -46,16 +46,19 @@ def run_serve(options: Options) -> int:
 
 
 def server_config(config: ServerConfig, options: Options) -> ServerConfig:
-    """The settings file's section, with what the command line says otherwise."""
+    """The settings file's section, with what the command line says otherwise. Raises `UserError`."""
     told = options.serve
     changes = {
         "host": told.host, "port": told.port, "redis_url": told.redis_url,
+        "trusted_proxies": told.trusted_proxy,
         "tls_cert": None if told.tls_cert is None else str(told.tls_cert),
         "tls_key": None if told.tls_key is None else str(told.tls_key),
     }  # fmt: skip
-    return msgspec.structs.replace(
-        config, **{name: value for name, value in changes.items() if value is not None}
-    )
+    given = {name: value for name, value in changes.items() if value is not None}
+    for name, value in given.items():
+        if name != "port":  # 0, which the file does not accept, is any free one
+            require_value(f"server.{name}", value)
+    return msgspec.structs.replace(config, **given)
 
 
 def _serve(session: Session, config: ServerConfig, options: Options) -> None:

@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from cli.arguments import Options
+from core.config_check import require_value
 from core.errors import UserError
 from core.i18n import tr
 from core.log_setup import setup_logging
@@ -36,6 +37,7 @@ def run_worker_mode(options: Options) -> int:
     url = options.serve.redis_url or session.config.server.redis_url
     if not url:
         raise UserError(tr("cluster.worker_needs_redis"))
+    require_value("server.redis_url", url)
     config = session.config
     logs = setup_logging(None, config.log_level, debug=config.debug_mode, console=True)
     logs.catch_crashes()

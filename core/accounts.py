@@ -11,6 +11,7 @@ import hashlib
 import re
 import secrets
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, cast
 
@@ -24,6 +25,8 @@ ROLES: tuple[Role, ...] = ("viewer", "trader")
 DATABASE_NAME = "accounts"
 TOKEN_PREFIX = "swing_"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}\Z")
+MOST_ENDED_OF_USER = 1000
+"""So many logged out sessions of one user are remembered."""
 _BUSY_SECONDS = 5.0
 
 
@@ -58,10 +61,11 @@ class AccountStore:
     Belongs to the thread that made it. Every method may raise `StorageError`.
     """
 
-    def __init__(self, storage_url: str, data_dir: Path) -> None:
+    def __init__(self, storage_url: str, data_dir: Path, *, now: Callable[[], float] = time.time) -> None:
         from core.storage.database import Database, parse_url
         from core.storage.versions import bring_up_to_date
 
+        self._now = now
         self._database = Database(parse_url(storage_url, data_dir, DATABASE_NAME), busy_seconds=_BUSY_SECONDS)
         try:
             self._database.connect()
@@ -88,14 +92,15 @@ class AccountStore:
         )  # fmt: skip
 
     def fingerprint(self) -> object:
-        """A value that is another one whenever the users have changed; cheaper than all of them."""
+        """A value that is another one whenever users or ended sessions have changed; cheap."""
         import sqlalchemy as sa
 
-        from core.storage.schema import users
+        from core.storage.schema import ended_sessions, users
 
-        columns = (sa.func.count(), sa.func.sum(users.c.created), sa.func.sum(users.c.revoked))
+        of_users = sa.select(sa.func.count(), sa.func.sum(users.c.created), sa.func.sum(users.c.revoked))
+        of_sessions = sa.select(sa.func.count(), sa.func.sum(ended_sessions.c.ended))
         with self._database.transaction(write=False) as connection:
-            return tuple(connection.execute(sa.select(*columns)).one())
+            return (*connection.execute(of_users).one(), *connection.execute(of_sessions).one())
 
     def add(self, name: str, role: Role = "trader") -> str:
         """Make a user, or give a revoked one a new start; the result is the token, which is kept nowhere.
@@ -129,6 +134,37 @@ class AccountStore:
             )  # fmt: skip
         if not done.rowcount:
             raise InputError(tr("server.no_such_user", name=name))
+
+    def ended_sessions(self) -> frozenset[str]:
+        """The sessions that were logged out and would not have expired yet, by their nonces."""
+        import sqlalchemy as sa
+
+        from core.storage.schema import ended_sessions
+
+        kept = sa.select(ended_sessions.c.nonce).where(ended_sessions.c.expires > self._now())
+        with self._database.transaction(write=False) as connection:
+            return frozenset(connection.execute(kept).scalars())
+
+    def end_session(self, nonce: str, owner: str, expires: float) -> None:
+        """Let a session of `owner` open nothing any more, on no server. Idempotent.
+
+        What has expired meanwhile is forgotten, and of each user all but the latest.
+        """
+        import sqlalchemy as sa
+
+        from core.storage.schema import ended_sessions as table
+
+        row = {"nonce": nonce, "owner": owner, "expires": expires, "ended": self._now()}
+        with self._database.transaction(write=True) as connection:
+            if connection.execute(sa.select(table.c.nonce).where(table.c.nonce == nonce)).first():
+                return
+            latest = (
+                sa.select(table.c.nonce).where(table.c.owner == owner)
+                .order_by(table.c.ended.desc()).limit(MOST_ENDED_OF_USER - 1)
+            )  # fmt: skip
+            older = (table.c.owner == owner) & table.c.nonce.not_in(latest)
+            connection.execute(sa.delete(table).where((table.c.expires <= self._now()) | older))
+            connection.execute(sa.insert(table).values(**row))
 
     def close(self) -> None:
         """Release the file; idempotent."""

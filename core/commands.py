@@ -142,6 +142,10 @@ class OutboxDue(msgspec.Struct, frozen=True):
     lines: tuple[OutboxLine, ...]
 
 
+class ScanInterrupted(msgspec.Struct, frozen=True):
+    """There are bots, and the last run was scanning when it ended without closing in good order."""
+
+
 class WatchBars(Command, frozen=True, kw_only=True):
     """Publish the bars of `seconds` each of the instrument `key` until `UnwatchBars`.
 
@@ -217,6 +221,14 @@ class BotsLoaded(msgspec.Struct, frozen=True):
 
     states: tuple[BotState, ...]
     configs: tuple[BotConfig, ...]
+
+
+class BotsRemembered(msgspec.Struct, frozen=True, kw_only=True):
+    """All bots that the store knows, removed ones included. `trades_before` tells, by id, how many trades
+    were made by an earlier bot of the same id; those numbered higher are its own."""
+
+    configs: tuple[BotConfig, ...]
+    trades_before: dict[str, int] = {}
 
 
 class BotHistory(msgspec.Struct, frozen=True, kw_only=True):

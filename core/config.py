@@ -189,7 +189,8 @@ class BotConfig(Section, frozen=True, kw_only=True):
 
     `size` is the money put into a new position, `quantity` a fixed number of shares instead. `params` belong
     to the strategy. `check_interval_sec` 0 means at every price. `trailing_stop_atr` is a multiple of the
-    average true range, used instead of `trailing_stop_pct`.
+    average true range, used instead of `trailing_stop_pct`. `max_daily_loss` and `daily_target` hold for what
+    a bot at rest or in error still has, too.
     """
 
     id: BotId
@@ -219,12 +220,14 @@ class BotConfig(Section, frozen=True, kw_only=True):
 
 
 class ServerConfig(Section, frozen=True, kw_only=True):
-    """The status server. `redis_url` joins engines and servers on several machines."""
+    """The status server. `redis_url` joins engines and servers on several machines, `trusted_proxies` are
+    addresses and networks of reverse proxies that are believed who their clients are."""
 
     enabled: bool = False
     host: HostName = "127.0.0.1"
     port: Port = 8765
     allowed_hosts: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
     redis_url: Annotated[str, _text(r"^((rediss?|unix)://\S*)?\Z", "redis_url")] = ""
     tls_cert: FileName = ""
     tls_key: FileName = ""

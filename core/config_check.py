@@ -19,8 +19,9 @@ from msgspec import inspect
 from core.config import Config, Problem, Section
 from core.config_bots import bot_problems
 from core.config_rules import item_problems, problems_between
+from core.errors import UserError
 from core.i18n import tr
-from core.secrets import SECRET_PATHS, is_secret_key, masked, redactor
+from core.secrets import SECRET_PATHS, is_secret_key, is_url_key, masked, redactor
 
 _LONGEST_SHOWN = 120
 
@@ -92,6 +93,12 @@ def check_value(path: str, value: Any, config: Config | None = None) -> Problem 
     old = set(map(str, _beyond_types(before)))
     found = [each for each in _beyond_types(after) if str(each) not in old or path in each.path]
     return next((each for each in found if config or path in each.path), None)
+
+
+def require_value(path: str, value: Any) -> None:
+    """Refuse a `value` that was given for the field `path` elsewhere than in the file. Raises `UserError`."""
+    if problem := check_value(path, value):
+        raise UserError(str(problem))
 
 
 def rule_of(path: str) -> Rule:
@@ -251,9 +258,15 @@ def _unknown_key(path: str, key: str, value: Any, known: tuple[str, ...], prefix
     elif prefix:
         near = [prefix + near[0]]
     nearest = near[0] if near else ""
-    secret = is_secret_key(nearest) or is_secret_key(key)
     accepted = tr("config.accept_known_key" if near else "config.accept_known_keys", keys=", ".join(known))
-    return Problem(path, shown(value, "password" if secret else key), accepted, nearest)
+    return Problem(path, shown(value, _judged_by(key, nearest.rpartition(".")[2])), accepted, nearest)
+
+
+def _judged_by(key: str, nearest: str) -> str:
+    """The key whose secrecy an unknown one has: what was meant by it may hold a password."""
+    if is_secret_key(nearest) or is_secret_key(key):
+        return "password"
+    return nearest if is_url_key(nearest) else key
 
 
 def _leaf_problems(path: str, hint: Any, value: Any) -> Iterator[Problem]:

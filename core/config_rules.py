@@ -4,6 +4,7 @@ others.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +15,8 @@ from core.errors import InputError
 from core.i18n import tr
 from core.instruments import parse_instrument
 from core.market_calendar import parse_closure
-from core.secrets import environment_name, secret_exists
+from core.redis_url import is_redis_url
+from core.secrets import environment_name, secret_exists, shown_url
 
 
 def item_problems(exchange: str, symbols: Any, extra_closures: Any) -> Iterator[Problem]:
@@ -36,6 +38,10 @@ def problems_between(config: Config, *, ask_keyring: bool) -> Iterator[Problem]:
     if live.noise_window % 2 == 0:
         yield _problem("real_time.noise_window", live.noise_window, tr("config.accept_odd"))
     yield from _remote_problems(config)
+    yield from _proxy_problems(config.server.trusted_proxies)
+    if config.server.redis_url and not is_redis_url(config.server.redis_url):
+        found = shown_url(config.server.redis_url)
+        yield _problem("server.redis_url", found, tr("config.accept_redis_url"))
     if live.telegram.enabled:
         yield from _telegram_problems(live.telegram, ask_keyring)
     if live.email.enabled:
@@ -49,6 +55,14 @@ def _remote_problems(config: Config) -> Iterator[Problem]:
         if first != index:
             accepted = tr("config.accept_once", first=f"remote_servers[{first}].name")
             yield _problem(f"remote_servers[{index}].name", server.name, accepted)
+
+
+def _proxy_problems(proxies: tuple[str, ...]) -> Iterator[Problem]:
+    for index, proxy in enumerate(proxies):
+        try:
+            ipaddress.ip_network(proxy)
+        except ValueError:
+            yield _problem(f"server.trusted_proxies[{index}]", proxy, tr("config.accept_proxy"))
 
 
 def _texts(value: Any) -> Iterator[tuple[int, str]]:

@@ -11,6 +11,7 @@
         ├── StorageError          the data directory cannot be read or written
         │   └── StaleBotError     somebody else has changed a bot's state meanwhile
         ├── DeliveryError         a notification channel refused or did not answer
+        │   └── ChannelFaultError     a bug of ours in a channel, which patience does not mend
         └── SourceError           a price provider refused, broke off or did not answer
             ├── RateLimitedError      the provider asks for a pause (`retry_after` seconds)
             ├── UnknownSymbolError    the provider does not know an instrument
@@ -84,6 +85,10 @@ class DeliveryError(WorldError):
         super().__init__(message)
         self.retry_after = retry_after
         self.permanent = permanent
+
+
+class ChannelFaultError(DeliveryError):
+    """A channel has a bug; a few more tries may help, waiting for better times does not."""
 
 
 class SourceError(WorldError):

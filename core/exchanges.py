@@ -52,6 +52,11 @@ def exchange_of(code: str) -> Exchange:
     return EXCHANGES[code]
 
 
+def has_hours(key: str) -> bool:
+    """Whether the instrument `key` ("BIST:ASELS") trades in sessions, and not round the clock."""
+    return exchange_of(key.partition(":")[0]).open_minute is not None
+
+
 def iso_time(stamp: float, exchange: Exchange) -> str:
     """The Unix time `stamp` as ISO 8601 with microseconds and the exchange's offset."""
     return datetime.fromtimestamp(stamp, UTC).astimezone(exchange.zone).isoformat(timespec="microseconds")

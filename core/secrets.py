@@ -33,13 +33,18 @@ _NAME = r"\b[\w-]*(?:token|passw(?:or)?d|secret|api_?key)"
 _PATTERNS = (
     (re.compile(r"(?i)(/bot)\d+:[\w-]+"), rf"\g<1>{MASK}"),
     (re.compile(r"\b(?:bot)?\d{6,}:[\w-]{30,}"), MASK),
-    (re.compile(r"(\b[a-z][a-z0-9+]*://[^\s:/@]*):[^\s/]+@"), rf"\g<1>:{MASK}@"),
+    (
+        re.compile(r"(\b[a-z][a-z0-9+]*://[^\s:/@]*):(?:[^/\r\n\"]+@(?:[^\s/]*@)?|[^\s/]+@)"),
+        rf"\g<1>:{MASK}@",
+    ),
     (re.compile(r"\bswing_[\w-]{20,}"), MASK),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}"), rf"\g<1> {MASK}"),
     (re.compile(rf"(?i)({_NAME}[\"']?\s*[=:]\s*)([\"'])(?:(?!\2).)+\2"), rf"\g<1>\g<2>{MASK}\g<2>"),
     (re.compile(rf"(?i)({_NAME}=)[^\s\"'&,;)}}\]]+"), rf"\g<1>{MASK}"),
 )
 
+_URL_KEY = re.compile(r"(?i)(?:^|_)ur[li]$")
+_BEFORE_HOST = re.compile(r"\A((?:rediss?|postgresql(?:\+psycopg)?|https?|wss?)://)?.*@", re.DOTALL)
 _SUSPICIOUS = re.compile(r"(?i)[:=]|swing_|bearer|basic")
 """Where none of this stands, none of the patterns can match: one search instead of seven."""
 
@@ -163,9 +168,19 @@ def is_secret_key(key: str) -> bool:
     return bool(_SECRET_KEY.search(key))
 
 
+def is_url_key(key: str) -> bool:
+    """Whether a configuration key of this name holds an address, and perhaps a password before its host."""
+    return bool(_URL_KEY.search(key))
+
+
+def shown_url(url: str) -> str:
+    """`url` without whatever stands before its host, however badly it is written."""
+    return _BEFORE_HOST.sub(rf"\g<1>{MASK}@", url)
+
+
 def _below(key: str, name: object) -> str:
     """The key by which a value under `name` in the object `key` is judged: all in a secret is secret."""
-    return key if is_secret_key(key) else str(name)
+    return key if is_secret_key(key) or is_url_key(key) else str(name)
 
 
 def masked(value: Any, key: str = "") -> Any:
@@ -176,6 +191,8 @@ def masked(value: Any, key: str = "") -> Any:
         return [masked(item, key) for item in value]
     if is_secret_key(key) and value not in (None, "", True, False):
         return MASK
+    if isinstance(value, str) and is_url_key(key):
+        value = shown_url(value)
     return redactor.mask(value) if isinstance(value, str) else value
 
 

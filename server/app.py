@@ -28,7 +28,7 @@ def create_app(
         app.openapi()  # a tenth of a second's work, done before there is a stream that it could hold up
         await bus.open(hub)
         if watch is not None:
-            watch.start(gate.update)
+            watch.start(gate.update, gate.sessions.know_ended)
         try:
             yield
         finally:
@@ -43,6 +43,8 @@ def create_app(
         description="Every bot of yours, live. Each call needs a token of a user.",
     )  # fmt: skip
     app.state.hub, app.state.gate, app.state.bus = hub, gate, bus
+    if watch is not None:
+        gate.store_end = watch.end_session
     gate.on_change = lambda: hub.end_streams(gate.is_valid)
     errors.install(app)
     app.add_exception_handler(TooManyStreamsError, _too_many_streams)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Annotated, NamedTuple
 
 from fastapi import Request, Security
@@ -13,7 +13,8 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 from core.accounts import Account, hash_token
 from server.errors import ApiError
 from server.limits import FailureLimiter
-from server.sessions import Sessions
+from server.protocol import KNOWN
+from server.sessions import EndedSession, Sessions
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +22,8 @@ COOKIE = "swing_session"
 _bearer = HTTPBearer(auto_error=False, description="The token that `users add` printed.")
 _cookie = APIKeyCookie(
     name=COOKIE, auto_error=False, scheme_name="Session",
-    description="Set by `POST /api/v1/session`; its name ends in the server's port.",
+    description="Set by `POST /api/v1/session`; its name is the server's, or that of all "
+    "servers with its key.",
 )  # fmt: skip
 
 
@@ -51,10 +53,12 @@ class Gate:
     ) -> None:  # fmt: skip
         self.sessions = sessions
         self.limiter = limiter or FailureLimiter()
-        self.cookie_name = f"{COOKIE}_{port}"
+        self.cookie_name = sessions.cookie_name(COOKIE, port)
         self.guests: tuple[Account, ...] = ()
         """Users of this run only, who are in no store."""
         self.on_change: Callable[[], None] = lambda: None
+        self.store_end: Callable[[EndedSession], Awaitable[None]] | None = None
+        """Lets a logout hold after a restart and on other servers."""
         self._by_hash: dict[str, Account] = {}
         self._by_name: dict[str, Account] = {}
         self.update(accounts)
@@ -83,6 +87,11 @@ class Gate:
 
     def identify(self, request: Request) -> Caller:
         """Who calls. Raises `ApiError` 401, or 429 after too many wrong tokens."""
+        caller = self._identify(request)
+        welcome(request)
+        return caller
+
+    def _identify(self, request: Request) -> Caller:
         header = request.headers.get("authorization", "")
         if header:
             scheme, _, token = header.partition(" ")
@@ -99,6 +108,13 @@ class Gate:
             raise ApiError(403, "foreign_origin")  # cookies go to every port of a host, also from other pages
         return Caller(account.name, account.role, account.token_hash, cookie)
 
+    async def log_out(self, cookie: str) -> None:
+        """End a session that is valid, and its streams."""
+        ended = self.sessions.end(cookie)
+        self.on_change()
+        if self.store_end is not None:
+            await self.store_end(ended)
+
     def refusal(self, request: Request) -> ApiError:
         """Note a wrong token; the answer to it."""
         address = request.client.host if request.client else ""
@@ -108,6 +124,13 @@ class Gate:
         self.limiter.failed(address)
         log.info("a wrong token was refused")
         return _unauthorized()
+
+
+def welcome(request: Request) -> None:
+    """The connection is one of a user's, who may have many (see `server.admission`)."""
+    known = request.scope.get(KNOWN)
+    if known is not None:
+        known()
 
 
 def too_many(wait: int) -> ApiError:

@@ -29,7 +29,7 @@ class FailureLimiter:
 
     def wait(self, address: str) -> int:
         """For how many seconds the address has to wait before its next try; 0 if it need not."""
-        times = self._seen.get(_network(address))
+        times = self._seen.get(network_of(address))
         if times is None or len(times) < self._failures:
             return 0
         left = times[0] + self._window - self._monotonic()
@@ -37,7 +37,7 @@ class FailureLimiter:
 
     def failed(self, address: str) -> None:
         """Note a failure."""
-        key = _network(address)
+        key = network_of(address)
         times = self._seen.setdefault(key, deque(maxlen=self._failures))
         times.append(self._monotonic())
         self._seen.move_to_end(key)
@@ -45,11 +45,14 @@ class FailureLimiter:
             self._seen.popitem(last=False)
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
+    """What counts as one address: an IPv4 address, however it is written, or an IPv6 network."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return address
-    if parsed.version == 4:
-        return str(parsed)
-    return str(ipaddress.ip_network((parsed, 64), strict=False).network_address)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is None:
+            return str(ipaddress.ip_network((parsed, 64), strict=False).network_address)
+        parsed = parsed.ipv4_mapped
+    return str(parsed)

@@ -7,7 +7,7 @@ import logging
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
@@ -17,6 +17,10 @@ from fastapi import FastAPI
 from core.atomic import why
 from core.errors import UserError
 from core.i18n import tr
+from server import descriptors
+from server.admission import Admission, fitting
+from server.doors import Door
+from server.forwarded import ForwardedMiddleware
 from server.hub import Hub
 from server.protocol import StatusProtocol
 
@@ -25,7 +29,8 @@ log = logging.getLogger(__name__)
 SEND_BUFFER_BYTES = 32 * 1024
 BACKLOG = 4096
 CLEAN_SECONDS = 1.0
-"""For so long the end waits for streams to end cleanly; who does not read is cut off then."""
+"""For so long the end waits for clean ends of streams and answers; the rest is cut off then."""
+KEEP_ALIVE_SECONDS = 20
 DEAD_PEER_MS = 30_000
 
 
@@ -57,27 +62,57 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-class StatusServer(uvicorn.Server):
-    """uvicorn that ends all streams before it waits for its connections."""
+async def _take_spare() -> None:
+    """Have uvloop take its spare descriptor now, while there is one: it does so with its first connection."""
+    ours, other = socket.socketpair()
+    with other:
+        ours.setblocking(False)
+        transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=ours)
+        transport.abort()
 
-    def __init__(self, app: FastAPI, hub: Hub, *, tls_cert: str = "", tls_key: str = "") -> None:
+
+class StatusServer(uvicorn.Server):
+    """uvicorn that lets in only so many, and ends all streams before it waits for its connections."""
+
+    def __init__(
+        self, app: FastAPI, hub: Hub, *, tls_cert: str = "", tls_key: str = "",
+        trusted_proxies: Sequence[str] = (), admission: Admission | None = None,
+    ) -> None:  # fmt: skip
+        """Without an `admission` as many are let in as fit the files that the process may have open."""
         options: dict[str, Any] = (
             {"ssl_certfile": tls_cert, "ssl_keyfile": tls_key or None} if tls_cert else {}
         )
         super().__init__(
             uvicorn.Config(
-                app, http=StatusProtocol, ws="none", lifespan="on", log_config=None, access_log=False,
-                server_header=False, timeout_keep_alive=20, timeout_graceful_shutdown=3, backlog=BACKLOG,
-                **options,
+                ForwardedMiddleware(app, trusted_proxies), proxy_headers=False, http=StatusProtocol,
+                ws="none", lifespan="on", log_config=None, access_log=False,
+                server_header=False, timeout_keep_alive=KEEP_ALIVE_SECONDS, timeout_graceful_shutdown=3,
+                backlog=BACKLOG, **options,
             )
         )  # fmt: skip
         self._hub = hub
+        self._admission = admission or fitting(descriptors.limit(), trusted_proxies)
+        self._doors: list[Door] = []
         self._own_loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """See `uvicorn.Server`."""
         self._own_loop = asyncio.get_running_loop()
-        await super().startup(sockets)
+        if sys.platform == "win32":  # its event loop watches no listening socket of ours
+            await super().startup(sockets)
+            return
+        await super().startup([])
+        if self.started:
+            await _take_spare()
+            self._doors = [
+                Door(listener, self._admission, self._make_protocol, self.config.ssl)
+                for listener in sockets or ()
+            ]
+            for door in self._doors:
+                door.open()
+
+    def _make_protocol(self) -> StatusProtocol:
+        return StatusProtocol(self.config, self.server_state, self.lifespan.state)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """See `uvicorn.Server`. A signal ends the streams first: the rest waits for them."""
@@ -96,12 +131,20 @@ class StatusServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """See `uvicorn.Server`."""
         self._hub.close()
-        deadline = asyncio.get_running_loop().time() + CLEAN_SECONDS
-        while self._hub.streams and asyncio.get_running_loop().time() < deadline:
+        for door in self._doors:
+            door.close()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + CLEAN_SECONDS
+        while self._hub.streams and loop.time() < deadline:
             await asyncio.sleep(0.02)
-        for connection in list(self.server_state.connections) if self._hub.streams else ():
-            connection.transport.abort()
+        cut = loop.call_at(deadline, self._cut_off)
         await super().shutdown(sockets)
+        cut.cancel()
+
+    def _cut_off(self) -> None:
+        """Nobody is waited for any longer: not who does not read, nor who does not finish asking."""
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
 
 class ServerThread:

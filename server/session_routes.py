@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from server.auth import Caller, Gate, Looker, check_csrf, check_same_origin, too_many
+from server.auth import Caller, Gate, Looker, check_csrf, check_same_origin, welcome
 from server.errors import ErrorOut
 from server.hub import Hub
 from server.models import HealthOut, LoginIn, SessionOut
@@ -24,12 +24,10 @@ async def log_in(request: Request, login: LoginIn) -> Response:
     gate: Gate = request.app.state.gate
     if "sec-fetch-site" in request.headers or "origin" in request.headers:
         check_same_origin(request)
-    wait = gate.limiter.wait(request.client.host if request.client else "")
-    if wait:
-        raise too_many(wait)
     account = gate.find(login.token.strip())
     if account is None:
         raise gate.refusal(request)
+    welcome(request)
     cookie = gate.sessions.begin(account)
     response = _session(gate, Caller(account.name, account.role, account.token_hash, cookie))
     response.set_cookie(
@@ -58,8 +56,7 @@ async def log_out(request: Request, caller: Looker) -> Response:
     response = Response(status_code=204, headers=_NO_STORE)
     if caller.cookie:
         check_csrf(request, gate.sessions.csrf(caller.cookie))
-        gate.sessions.end(caller.cookie)
-        gate.on_change()
+        await gate.log_out(caller.cookie)
         response.delete_cookie(
             gate.cookie_name, path="/", httponly=True, samesite="strict",
             secure=request.url.scheme == "https",

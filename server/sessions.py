@@ -16,12 +16,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from core.accounts import Account
 from core.atomic import why
 from core.errors import StorageError
 from core.i18n import tr
-from core.secrets import find_secret
+from core.secrets import environment_name, find_secret
 
 KEY_NAME = "server.key"
 LIFETIME_SECONDS = 30 * 86_400
@@ -29,13 +30,34 @@ _KEY_BYTES = 32
 _MOST_ENDED = 10_000
 
 
+class EndedSession(NamedTuple):
+    """A session that was logged out before it expired."""
+
+    nonce: str
+    owner: str
+    expires: float
+
+
 class Sessions:
     """Makes and reads session cookies: "EXPIRES.NONCE.SIGNATURE.USER"."""
 
-    def __init__(self, key: bytes, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, key: bytes, now: Callable[[], float] = time.time, *, shared: bool = False) -> None:
+        """`shared`: other servers have the same key, so a session of theirs is one of ours."""
         self._key = key
         self._now = now
+        self._shared = shared
         self._ended: OrderedDict[str, None] = OrderedDict()
+        """Those that were logged out here."""
+        self._ended_anywhere: frozenset[str] = frozenset()
+
+    def cookie_name(self, prefix: str, port: int) -> str:
+        """The cookie's name. Ports do not keep cookies apart, so each server has one of its own; servers that
+        share a key share it.
+
+        Everybody sees the mark: it is too short to tell by it whether a guessed key is the right one.
+        """
+        mark = hmac.new(self._key, b"name", hashlib.sha256).hexdigest()[:4] if self._shared else str(port)
+        return f"{prefix}_{mark}"
 
     def begin(self, account: Account) -> str:
         """A cookie's value for the user."""
@@ -54,19 +76,24 @@ class Sessions:
         expires = int(parts[0])
         expected = self._sign(account, expires, parts[1])
         known = hmac.compare_digest(expected.encode(), parts[2].encode("utf-8", "replace"))
-        return known and expires > self._now() and parts[1] not in self._ended
+        ended = parts[1] in self._ended or parts[1] in self._ended_anywhere
+        return known and expires > self._now() and not ended
 
     def csrf(self, cookie: str) -> str:
         """The word that must accompany commands of this session."""
         return self._mac(f"csrf\n{cookie}")
 
-    def end(self, cookie: str) -> None:
-        """Log out; remembered until the restart, for the latest thousands of sessions."""
-        parts = cookie.split(".", 3)
-        if len(parts) == 4:
-            self._ended[parts[1]] = None
-            if len(self._ended) > _MOST_ENDED:
-                self._ended.popitem(last=False)
+    def end(self, cookie: str) -> EndedSession:
+        """Log out with a valid cookie; what is to be stored of it, so that it holds after a restart too."""
+        expires, nonce, _, owner = cookie.split(".", 3)
+        self._ended[nonce] = None
+        if len(self._ended) > _MOST_ENDED:
+            self._ended.popitem(last=False)
+        return EndedSession(nonce, owner, float(expires))
+
+    def know_ended(self, nonces: frozenset[str]) -> None:
+        """These were logged out, here or on another server, and are stored."""
+        self._ended_anywhere = nonces
 
     def _sign(self, account: Account, expires: int, nonce: str) -> str:
         return self._mac(f"session\n{account.name}\n{expires}\n{nonce}\n{account.token_hash}")
@@ -76,9 +103,14 @@ class Sessions:
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
+def key_is_shared() -> bool:
+    """Whether several servers have been given one key."""
+    return bool(os.environ.get(environment_name("server_key")))
+
+
 def session_key(data_dir: Path) -> bytes:
     """The key of this installation, made on first use. Raises `StorageError`."""
-    given = find_secret("server_key", timeout=0.0) if "SWING_SERVER_KEY" in os.environ else ""
+    given = find_secret("server_key", timeout=0.0) if key_is_shared() else ""
     if given:
         return hashlib.sha256(given.encode()).digest()
     path = data_dir / KEY_NAME

@@ -13,13 +13,14 @@ from core.config import ServerConfig
 from core.errors import UserError
 from core.i18n import tr
 from core.network import is_loopback, is_wildcard
+from server import descriptors
 from server.account_watch import AccountWatch
 from server.app import create_app
 from server.auth import Gate
 from server.bus import StatusBus
 from server.hub import Hub
 from server.run import ServerThread, StatusServer, listen
-from server.sessions import Sessions, session_key
+from server.sessions import Sessions, key_is_shared, session_key
 
 
 class Users(NamedTuple):
@@ -32,11 +33,12 @@ class Users(NamedTuple):
         """Open their store. Raises `StorageError`."""
         return AccountStore(self.storage_url, self.data_dir)
 
-    def active(self) -> tuple[Account, ...]:
-        """Those who are let in. Raises `StorageError`."""
+    def read(self) -> tuple[tuple[Account, ...], frozenset[str]]:
+        """Those who are let in, and the sessions that are ended. Raises `StorageError`."""
         store = self.open()
         try:
-            return tuple(account for account in store.accounts() if account.active)
+            active = tuple(account for account in store.accounts() if account.active)
+            return active, store.ended_sessions()
         finally:
             store.close()
 
@@ -57,12 +59,16 @@ def prepare(
     Raises `UserError` or `StorageError`.
     """
     check_tls(config)
-    known = users.active() + extra
+    descriptors.raise_limit()
+    stored, ended = users.read()
+    known = stored + extra
     if not known and not is_loopback(config.host):
         raise UserError(tr("server.no_users_no_network", host=config.host))
     listener = listen(config.host, config.port)
     try:
-        return _assemble(config, bus, users, extra, listener, known)
+        sessions = Sessions(session_key(users.data_dir), shared=key_is_shared())
+        sessions.know_ended(ended)
+        return _assemble(config, bus, users, extra, listener, known, sessions)
     except BaseException:
         listener.close()
         raise
@@ -70,14 +76,16 @@ def prepare(
 
 def _assemble(
     config: ServerConfig, bus: StatusBus, users: Users, extra: tuple[Account, ...],
-    listener: socket.socket, known: tuple[Account, ...],
+    listener: socket.socket, known: tuple[Account, ...], sessions: Sessions,
 ) -> Prepared:  # fmt: skip
     port = listener.getsockname()[1]
     hub = Hub(config.max_streams_per_user)
-    gate = Gate(Sessions(session_key(users.data_dir)), port, known)
+    gate = Gate(sessions, port, known)
     gate.guests = extra
     app = create_app(hub, gate, bus, _names(config), AccountWatch(users.open))
-    server = StatusServer(app, hub, tls_cert=config.tls_cert, tls_key=config.tls_key)
+    server = StatusServer(
+        app, hub, tls_cert=config.tls_cert, tls_key=config.tls_key, trusted_proxies=config.trusted_proxies
+    )
     url = f"{'https' if config.tls_cert else 'http'}://{_shown(config.host)}:{port}"
     return Prepared(ServerThread(server, listener), url, tuple(_remarks(config, known)))
 

@@ -93,11 +93,12 @@ class BotRig:
 
     def __init__(
         self, *bots: BotConfig, store: Store | None = None, now: float = WEDNESDAY,
-        source: str = "tvdatafeed", clock: FakeClock | None = None, **real_time: Any,
+        source: str = "tvdatafeed", clock: FakeClock | None = None, config: Config | None = None,
+        **real_time: Any,
     ) -> None:  # fmt: skip
         self.clock = clock or FakeClock(now)
         self.store: Any = store or BotStore()
-        self.config = Config(
+        self.config = config or Config(
             bots=tuple(bots), real_time=RealTimeConfig(**{"live_data_source": source} | real_time)
         )
         self.bus = EventBus()
@@ -136,10 +137,10 @@ class BotRig:
             action if isinstance(action, Exception) else Decision(action=action, limit=limit)
         )
 
-    def buy(self, price: float = 100.0, on: Instrument = ASELS) -> None:
+    def buy(self, price: float = 100.0, on: Instrument = ASELS, **fields: Any) -> None:
         """Have the bot go long at `price`."""
         self.want(Action.BUY, on)
-        self.pass_by(price, on=on)
+        self.pass_by(price, on=on, **fields)
 
     def wait(self, seconds: float) -> None:
         """Let time pass without prices."""

@@ -2,8 +2,9 @@
 
     PATH SEED       open the database, let the bots trade on the prices of SEED
 
-Each order is carried out by a fork, so that the imports are paid once. It says "pid N" first, then a line for
-everything that is published ("f FILL", "v BOT VERSION STATUS HELD STOP", "a KIND BOT"), and "end" last.
+Each order is carried out by a fork, so that the imports are paid once. It says "pid N" first, then a line
+for everything that is published ("f FILL", "v BOT VERSION STATUS HELD STOP", "a KIND BOT"), "open" when the
+engine has begun, "q KEY PRICE" before the first price of each instrument, and "end" last.
 """
 
 from __future__ import annotations
@@ -62,10 +63,14 @@ def trade(path: Path, seed: int) -> None:
     say("open")
     dice = random.Random(seed)
     prices = dict.fromkeys(NAMES, 100.0)
+    unseen = set(NAMES)
     while True:
         engine.begin_batch()
         for name in dice.sample(NAMES, dice.randrange(1, 4)):
             prices[name] = round(prices[name] * (1.0 + dice.gauss(0.0, 0.004)), 2)
+            if name in unseen:
+                unseen.remove(name)
+                say(f"q {name} {prices[name]}")
             now = time.time()
             engine.on_quote(Quote(
                 key=name, price=prices[name], stamp=now, received=now, source="push", previous_close=100.0

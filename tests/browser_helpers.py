@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from core.bots.model import BotPosition, BotState, BotStatus
+from tests.patience import PATIENCE
 from tests.server_helpers import bot_state
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -226,7 +227,7 @@ class Page:
             "Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}]
         )
 
-    def wait(self, condition: Callable[[], object], otherwise: str, seconds: float = 8.0) -> None:
+    def wait(self, condition: Callable[[], object], otherwise: str, seconds: float = PATIENCE) -> None:
         """Wait until `condition` holds; fails the test with `otherwise` if it does not."""
         from selenium.webdriver.support.ui import WebDriverWait
 

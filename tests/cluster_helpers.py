@@ -12,12 +12,12 @@ from core.bots.model import BotState, BotStatus
 from core.cluster.fleet import LONG_AGO
 from core.cluster.link import Timings
 from tests.loopback.redis_server import RedisServer
+from tests.patience import PATIENCE
 from tests.scripted import WEDNESDAY
 
 QUICK = Timings(beat=0.1, ping=0.1, dead=1.5, reply=0.5, connect=0.5, first_pause=0.01, longest_pause=0.05)
 PATIENT = Timings(beat=0.1, ping=0.5)
 """Where Redis is not the matter: a busy machine is not taken for a silent Redis."""
-PATIENCE = 10.0
 
 
 @pytest.fixture

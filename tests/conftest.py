@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from functools import partialmethod
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,10 @@ for _name in [name for name in os.environ if name.startswith("SWING_")]:
 
 import pytest  # noqa: E402 - the environment comes first
 from hypothesis import HealthCheck, settings  # noqa: E402
+from pytestqt.qtbot import QtBot  # noqa: E402
 
 from tests.guards import LeakGuard, NetworkGuard, QtTracker, watch_log  # noqa: E402
+from tests.patience import PATIENCE  # noqa: E402
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 HOME_VARIABLES = {
@@ -135,6 +138,24 @@ def _process_state() -> Iterator[None]:
     app = widgets.QApplication.instance() if widgets else None
     if app is not None and app.styleSheet():
         app.setStyleSheet("")
+
+
+class PatientQtBot(QtBot):
+    """pytest-qt's, which by itself gives up after five seconds; a busy machine may need longer."""
+
+    _patience = int(1000 * PATIENCE)
+    waitActive = partialmethod(QtBot.waitActive, timeout=_patience)
+    waitExposed = partialmethod(QtBot.waitExposed, timeout=_patience)
+    waitSignal = partialmethod(QtBot.waitSignal, timeout=_patience)
+    waitSignals = partialmethod(QtBot.waitSignals, timeout=_patience)
+    waitUntil = partialmethod(QtBot.waitUntil, timeout=_patience)
+    waitCallback = partialmethod(QtBot.waitCallback, timeout=_patience)
+
+
+@pytest.fixture
+def qtbot(qapp: Any, request: pytest.FixtureRequest) -> QtBot:
+    """pytest-qt's fixture, with our patience."""
+    return PatientQtBot(request)
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,8 @@ from core.notifications.channels.base import Channel
 from core.notifications.message import Kind, Message
 from tests.loopback.mail_server import PASSWORD
 from tests.loopback.telegram_server import TOKEN
+from tests.patience import FOREVER, PATIENCE
 
-PATIENCE = 10.0
 NOON = 1_795_000_000.0
 """The fake clock's first moment."""
 TURKISH = "İstanbul'da ıslak şığ: ĞÜŞİÖÇ ğüşıöç ₺ ↑"
@@ -50,7 +50,7 @@ class FakeChannel:
         self.tries.append(message)
         self.entered.set()
         if self.hang:
-            self.released.wait(PATIENCE)
+            self.released.wait(FOREVER)
             raise DeliveryError("cut off")
         outcome = self.outcomes.popleft() if self.outcomes else None
         if outcome is not None:
@@ -101,7 +101,7 @@ class HeldClock(FakeClock):
         self.released = threading.Event()
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
-        self.released.wait(PATIENCE)
+        self.released.wait(FOREVER)
         return super().wait(event, seconds)
 
 

@@ -16,6 +16,7 @@ from core.feed.budget import BudgetRegistry, RequestBudget
 from core.model import Freshness, Instrument, Quote, Signal, Tick
 from core.sources.base import DailyCloses, Gate
 from core.storage.memory_store import MemoryStore
+from tests.patience import FOREVER
 
 ASELS = Instrument("BIST", "ASELS")
 THYAO = Instrument("BIST", "THYAO")
@@ -123,7 +124,7 @@ class ScriptedSource:
 
     def hang(self, _: Sequence[Instrument]) -> list[Quote]:
         """Answer only when cancelled."""
-        self.cancelled.wait(10)
+        self.cancelled.wait(FOREVER)
         raise CancelledError("cancelled")
 
     def fetch(self, instruments: Sequence[Instrument], gate: Gate) -> list[Quote]:

@@ -27,12 +27,14 @@ from core.bots.model import BotPosition, BotState, BotStatus
 from core.commands import BotsLoaded, Command, CommandResult, RequestSnapshot, StartBot, StopBot
 from core.events import EventBus
 from core.model import Freshness
+from server.admission import Admission
 from server.app import create_app
 from server.auth import Gate
 from server.bus import InProcessBus, StatusBus
 from server.hub import Hub
 from server.run import ServerThread, StatusServer, listen
 from server.sessions import Sessions
+from tests.patience import PATIENCE
 
 KEY = b"k" * 32
 
@@ -118,7 +120,8 @@ class RunningServer:
         self, states: Sequence[BotState] | None = None, users: dict[str, Role] | None = None, *,
         port: int = 0, max_streams: int = 20, beat_seconds: float = 2.0,
         make_bus: Callable[[FakeEngine], StatusBus] | None = None, tls: tuple[str, str] = ("", ""),
-        allowed_hosts: Sequence[str] = (),
+        allowed_hosts: Sequence[str] = (), trusted_proxies: Sequence[str] = (),
+        admission: Admission | None = None,
     ) -> None:  # fmt: skip
         if states is None:
             states = [bot_state("asels"), bot_state("thyao"), bot_state("garan", "other")]
@@ -137,7 +140,10 @@ class RunningServer:
         self.gate = Gate(Sessions(KEY), self.port, self.accounts.values())
         bus = make_bus(self.engine) if make_bus else self.in_process_bus()
         self.app = create_app(self.hub, self.gate, bus, allowed_hosts)
-        self.server = StatusServer(self.app, self.hub, tls_cert=tls[0], tls_key=tls[1])
+        self.server = StatusServer(
+            self.app, self.hub, tls_cert=tls[0], tls_key=tls[1],
+            trusted_proxies=trusted_proxies, admission=admission,
+        )  # fmt: skip
         self.thread = ServerThread(self.server, listener)
 
     def in_process_bus(self) -> InProcessBus:
@@ -155,7 +161,7 @@ class RunningServer:
 
     def client(self, user: str | None = "local") -> httpx.Client:
         """A client of the server; without a token if `user` is None."""
-        return httpx.Client(base_url=self.url, headers=self.headers(user) if user else {}, timeout=10.0)
+        return httpx.Client(base_url=self.url, headers=self.headers(user) if user else {}, timeout=PATIENCE)
 
     def in_loop(self, call: Callable[[], Any]) -> Any:
         """The result of `call`, made in the server's loop."""
@@ -168,7 +174,7 @@ class RunningServer:
         loop = self.server._own_loop
         assert loop is not None
         loop.call_soon_threadsafe(run)
-        assert done.wait(5)
+        assert done.wait(PATIENCE)
         return result[0]
 
     def revoke(self, user: str) -> None:
@@ -185,7 +191,7 @@ class RunningServer:
         assert self.thread.stop(), "the server did not end"
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Wait until `condition` holds; fails the test if it does not within `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():

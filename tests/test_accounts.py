@@ -20,6 +20,7 @@ from server.account_watch import AccountWatch
 from server.auth import Gate
 from server.sessions import KEY_NAME, Sessions, session_key
 from server.setup import Users
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -138,7 +139,7 @@ def test_a_running_server_hears_of_changes_made_elsewhere(data_dir: Path) -> Non
         try:
             for change in (lambda: None, lambda: store.add("ali"), lambda: store.revoke("ali")):
                 change()
-                await asyncio.wait_for(heard.wait(), 5)
+                await asyncio.wait_for(heard.wait(), PATIENCE)
                 heard.clear()
         finally:
             watcher.stop()

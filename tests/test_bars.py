@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.bars.aggregate import Aggregator
-from core.bars.book import BarBook, known_length
+from core.bars.book import BarBook, Hole, known_length
 from core.bars.derive import MINUTE, derive, merge, union
 from core.bars.history import usable
 from core.bars.sessions import DAY, Sessions
@@ -351,8 +351,7 @@ def test_missing_minutes_are_noticed_those_of_the_night_are_none() -> None:
     shelf.open(KEY, 60)
     assert shelf.add_minutes([minute(OPEN)]) == []
     assert shelf.add_minutes([minute(OPEN + 60)]) == []
-    gap = minute(OPEN + 240)
-    assert shelf.add_minutes([gap]) == [gap]
+    assert shelf.add_minutes([minute(OPEN + 240)]) == [Hole(KEY, OPEN + 120, OPEN + 240)]
 
 
 @pytest.mark.parametrize("seconds", [MINUTE, 14_400, DAY])

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from core.bars.keeper import ASK_AGAIN, PRUNE_EVERY, PRUNE_FIRST, PRUNE_LATEST
+from core.bars.keeper import PRUNE_EVERY, PRUNE_FIRST, PRUNE_LATEST
+from core.bars.requests import ASK_AGAIN
 from core.bars.writer import MAX_KEPT, BarWriter
 from core.clock import Clock
 from core.commands import (
@@ -36,6 +37,7 @@ from core.model import Bar, Instrument, Notice
 from core.sources.base import Gate
 from core.storage import open_store
 from core.storage.memory_store import MemoryStore
+from tests.patience import PATIENCE
 from tests.scripted import ASELS, THYAO, WEDNESDAY, Events, QuickBudgets, ScriptedSource, WaitingClock, quote
 from tests.test_engine_loop import config
 from tests.test_feed_live import until
@@ -67,7 +69,7 @@ class Disk(MemoryStore):
 
 
 class Past(ScriptedSource):
-    """A source with a history; `tell` may be an error."""
+    """A source with a history; `tell` may be an error, or tell by the bars' length."""
 
     tell: Any = ()
 
@@ -76,7 +78,7 @@ class Past(ScriptedSource):
         self.fetches.append((instrument.symbol, str(seconds)))
         if isinstance(self.tell, BaseException):
             raise self.tell
-        return list(self.tell)
+        return list(self.tell(seconds) if callable(self.tell) else self.tell)
 
 
 class Rig:
@@ -386,7 +388,7 @@ class Service:
 
     def end(self) -> None:
         self.service.halt()
-        self.service.join(time.monotonic() + 2)
+        self.service.join(time.monotonic() + PATIENCE)
 
 
 @pytest.mark.parametrize(
@@ -426,6 +428,32 @@ def test_a_bug_in_a_source_is_told_and_ends_nothing() -> None:
     made.end()
 
 
+def test_a_request_for_more_bars_takes_the_place_of_one_for_fewer() -> None:
+    said: list[Any] = []
+    desk = HistoryDesk(said.append, WaitingClock(WEDNESDAY))
+    desk.begin(("one",))
+    desk.ask(ASELS, 60, 480)
+    desk.ask(ASELS, 60, 5000)
+    desk.ask(ASELS, 60, 480)
+    first = desk.take("one")
+    assert first is not None
+    assert first.count == 5000
+    desk.done(first, "one", [])
+    desk.ask(ASELS, 60, 480)
+    taken = desk.take("one")
+    desk.ask(ASELS, 60, 9000)  # the other one is under way
+    again = desk.take("one")
+    assert taken is not None
+    assert again is not None
+    assert (taken.count, again.count) == (480, 9000)
+    desk.done(taken, "one", [])
+    desk.done(again, "one", [])
+    assert len(said) == 2
+    desk.begin(("one",))
+    assert (job := desk.take("one")) is not None
+    assert job.count == 9000, "whoever starts again asks for all that is wanted"
+
+
 def test_a_request_that_the_stop_cuts_off_is_asked_anew_at_the_next_start() -> None:
     made = Service([minute(WEDNESDAY - 600)])
     made.service.halt()
@@ -462,23 +490,24 @@ def test_the_desk_forgets_what_nobody_wants_any_more() -> None:
 KILLED = """
 import sys, time
 from pathlib import Path
-from core.clock import SystemClock
+from core.clock import FakeClock
 from core.config import Config
 from core.engine.engine import Engine
 from core.events import EventBus
 from core.model import Quote
 from core.storage import open_store
-engine = Engine(Config(), lambda _: open_store("", Path(sys.argv[1])), SystemClock(), EventBus())
+clock = FakeClock(time.time())
+engine = Engine(Config(), lambda _: open_store("", Path(sys.argv[1])), clock, EventBus())
 number = 0
 while True:
     engine.begin_batch()
     for _ in range(20):
         number += 1
-        now = time.time()
+        now = clock.time()
         engine.on_quote(Quote(key="CRYPTO:BTC", price=float(number), stamp=now, received=now, source="x"))
     engine.end_batch()
     print(number, now, flush=True)
-    time.sleep(0.01)
+    clock.advance(0.01)  # whatever holds the process up, the engine wakes on time
 """
 
 
@@ -496,7 +525,7 @@ def test_a_killed_process_loses_two_seconds_at_most(data_dir: Path) -> None:
         if moment - first > 4.0:
             break
     os.kill(process.pid, signals.SIGKILL)
-    process.wait(10)
+    process.wait(PATIENCE)
     process.stdout.close()
     store = open_store("", data_dir)
     last = store.bars("CRYPTO:BTC")[-1]

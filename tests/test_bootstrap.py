@@ -25,6 +25,7 @@ from bootstrap.environment import Environment
 from bootstrap.errors import SetupError
 from bootstrap.lock import setup_lock
 from bootstrap.progress import Progress
+from tests.patience import PATIENCE
 
 CODE = Path(env.CODE_DIR)
 POSIX = pytest.mark.skipif(os.name != "posix", reason="only on POSIX systems")
@@ -315,9 +316,9 @@ def test_two_starts_at_once_wait_for_each_other(tmp_path):
     with setup_lock(tmp_path, lambda: pytest.fail("nobody else holds it")):
         thread = threading.Thread(target=second)
         thread.start()
-        assert waiting.wait(10)
+        assert waiting.wait(PATIENCE)
         order.append("first")
-    thread.join(10)
+    thread.join(PATIENCE)
     assert order == ["first", "second"]
 
 

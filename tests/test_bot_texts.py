@@ -66,9 +66,10 @@ ENGLISH = {
         "BIST:ASELS, 14:02:10",
     ),
     ("recovered", ("blind_sec", 61), ("crashed", True), ("positions", 2), ("stop", 42.5)): (
-        "Şişe dip: running again after a break of 61 s",
-        "The program had ended without closing it properly. Its state is restored and its stops are armed "
-        "again.\nOpen positions: 2\nStop of ASELS: 42.50 ₺\nBIST:ASELS, 14:02:10",
+        "Şişe dip: restored after a break of 61 s",
+        "The program had ended without closing it properly. Its state and its stops are restored; stops "
+        "are checked at each price, so only while the scan runs.\n"
+        "Open positions: 2\nStop of ASELS: 42.50 ₺\nBIST:ASELS, 14:02:10",
     ),
 }  # fmt: skip
 

@@ -27,6 +27,7 @@ from core.commands import (
 from core.errors import InputError, StorageError
 from core.model import Bar, Freshness
 from tests.bot_rig import BotRig, BotStore, Puppet, add_puppet, bot
+from tests.patience import PATIENCE
 from tests.scripted import ASELS, BTC, THYAO, WEDNESDAY, at
 
 D = Decimal
@@ -346,7 +347,7 @@ def test_a_users_strategy_answers_from_a_thread_and_the_engine_does_not_wait(own
     answered = threading.Event()
     rig.engine.on_wake = answered.set
     rig.pass_by(100.0)
-    assert answered.wait(10)
+    assert answered.wait(PATIENCE)
     rig.engine.end_batch()
     assert [each.price for each in rig.fills()] == [D(100)]
     rig.engine.close()

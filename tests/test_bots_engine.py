@@ -240,15 +240,15 @@ def test_the_worker_tells_of_bots_by_signals_and_frames(qtbot: Any):
     worker.bot_status_updated.connect(payloads.append)
     events: list[Any] = []
     worker.core_event.connect(events.append)
-    with qtbot.waitSignal(worker.frame_waiting, timeout=10_000):
+    with qtbot.waitSignal(worker.frame_waiting):
         worker.start()
     frame = worker.take_frame()
     assert [state.bot_id for state in frame.bots] == ["b1"]
-    qtbot.waitUntil(lambda: any(isinstance(each, BotsLoaded) for each in events), timeout=10_000)
-    with qtbot.waitSignal(worker.frame_waiting, timeout=10_000):
+    qtbot.waitUntil(lambda: any(isinstance(each, BotsLoaded) for each in events))
+    with qtbot.waitSignal(worker.frame_waiting):
         worker.post(StopBot(bot_id="b1"))
     assert worker.take_frame().bots[-1].status == "stopped"
-    qtbot.waitUntil(lambda: bool(payloads), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(payloads))
     assert payloads[-1]["bot_id"] == "b1" and payloads[-1]["status"] == "stopped"
     worker.stop()
 

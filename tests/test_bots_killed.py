@@ -1,4 +1,7 @@
-"""Killed 200 times at random moments while bots trade: no fill lost or doubled, every stop armed again."""
+"""Killed 200 times at random moments while bots trade: no fill lost or doubled, every stop armed again.
+
+Each start tells the owner of every bot of the crash, and holds the first price of what is held against its
+stop before anything else is done with it."""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from core.bots.model import BotPosition
+from core.bots.risk import enforced_stop
 from core.storage import open_store
 from tests.bots_killed import BOTS
 from tests.line_process import LineProcess
@@ -73,13 +78,55 @@ def test_killed_while_trading(program: Program, folder: Path, part: int):
     path = folder / "swing_hunter.db"
     fills: set[str] = set()
     versions = dict.fromkeys((bot.id for bot in BOTS), 0)
-    traded = 0
+    held: dict[tuple[str, str], BotPosition] = {}
+    traded = crossed = 0
     for number in range(ROUNDS):
         lines = dice.choice((0, dice.randrange(12), dice.randrange(200)))
         told = program.run(path, part * ROUNDS + number, lines, dice.random() * 0.005)
+        check_recovered(told, known=any(versions.values()))
         fills |= check(path, told, fills, versions)
+        crossed += check_stops(path, told, held)
         traded = max(traded, len(fills))
-    assert traded > 100
+    assert traded > 100 and crossed > 0
+
+
+def check_recovered(told: list[str], *, known: bool) -> None:
+    """Every bot that was stored says once that it was watched again after the crash, before any price."""
+    if not known or "open" not in told:
+        return
+    alerts = [line.split()[2] for line in told[: told.index("open")] if line.startswith("a recovered ")]
+    assert sorted(alerts) == [bot.id for bot in BOTS]
+    assert not any(line.startswith("a recovered ") for line in told[told.index("open") :])
+
+
+def check_stops(path: Path, told: list[str], held: dict[tuple[str, str], BotPosition]) -> int:
+    """What was `held` before and met its stop at the first price was sold there; how often. Then `held` is
+    what is held now."""
+    if not path.exists():
+        return 0
+    store = open_store("", path.parent)
+    records, trades = store.bots(), store.bot_trades(limit=10**6)
+    store.close()
+    now = {(r.state.bot_id, position.key): position for r in records for position in r.state.positions}
+    ended = {(trade.bot_id, trade.key, trade.opened_at): trade for trade in trades}
+    first = {words[1]: float(words[2]) for words in map(str.split, told) if words[0] == "q"}
+    crossed = 0
+    for (bot_id, key), position in held.items():
+        stop, name = enforced_stop(position)
+        assert stop is not None
+        beyond = first.get(key, float(stop)) - float(stop)
+        if (beyond > 0) is (position.quantity > 0) or beyond == 0:
+            continue
+        trade = ended.get((bot_id, key, position.opened_at))
+        if trade is None:  # killed before that step was stored: nothing of it happened
+            assert now[bot_id, key] == position
+            continue
+        crossed += 1
+        assert trade.reason == name
+        assert abs(float(trade.exit_price) / first[key] - 1.0) < 0.001
+    held.clear()
+    held.update(now)
+    return crossed
 
 
 def check(path: Path, told: list[str], before: set[str], versions: dict[str, int]) -> set[str]:

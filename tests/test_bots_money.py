@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec.structs import replace
 
 from core.bots.model import BotFill, BotState
 from core.bots.strategy import Action
@@ -72,6 +73,8 @@ class Books(RuleBasedStateMachine):
         self.rig = BotRig(self.config)
         self.told: list[BotState] = []
         self.told_fills: list[BotFill] = []
+        self.trailed: set[tuple[str, float]] = set()
+        """The positions that have had a trailing stop since the rule for one was last switched on."""
 
     def teardown(self) -> None:
         if hasattr(self, "patch"):
@@ -103,10 +106,31 @@ class Books(RuleBasedStateMachine):
     @rule(cash=st.sampled_from([15_000.0, 20_000.0, 30_000.5]))
     @precondition(lambda self: not self.rig.store.broken)
     def edit(self, cash: float) -> None:
-        from msgspec.structs import replace
-
         self.config = replace(self.config, cash=cash)
         self.deposit = D(str(cash))
+        self.rig.apply(self.config)
+
+    @rule(symbols=st.sampled_from([("ASELS", "THYAO"), ("THYAO",), ("BIST:ASELS", "GARAN")]))
+    @precondition(lambda self: not self.rig.store.broken)
+    def edit_symbols(self, symbols: tuple[str, ...]) -> None:
+        self.config = replace(self.config, symbols=symbols)
+        self.rig.apply(self.config)
+
+    @rule(
+        stop=st.sampled_from([0.0, 4.0, 6.0]), profit=st.sampled_from([0.0, 9.0]),
+        trailing=st.sampled_from([0.0, 4.0, 8.0]), atr=st.sampled_from([0.0, 0.0, 3.0]),
+        loss=st.sampled_from([0.0, 4_000.0]), pause=st.sampled_from([0.0, 30.0]),
+    )  # fmt: skip
+    @precondition(lambda self: not self.rig.store.broken)
+    def edit_risk(
+        self, stop: float, profit: float, trailing: float, atr: float, loss: float, pause: float
+    ) -> None:
+        self.config = replace(
+            self.config, stop_loss_pct=stop, take_profit_pct=profit, trailing_stop_pct=trailing,
+            trailing_stop_atr=atr, max_daily_loss=loss, cooldown_after_loss_sec=pause,
+        )  # fmt: skip
+        if trailing == atr == 0.0:
+            self.trailed.clear()
         self.rig.apply(self.config)
 
     @rule()
@@ -160,7 +184,12 @@ class Books(RuleBasedStateMachine):
     def every_position_is_guarded(self) -> None:
         if hasattr(self, "rig"):
             for position in self.rig.stored().positions:
-                assert position.stop is not None
+                assert (position.stop is not None) is (self.config.stop_loss_pct > 0)
+                if position.trailing_stop is not None:
+                    self.trailed.add((position.key, position.opened_at))
+                else:
+                    assert self.config.trailing_stop_pct == 0.0 or self.config.trailing_stop_atr > 0.0
+                    assert (position.key, position.opened_at) not in self.trailed
 
 
 TestBooks = Books.TestCase

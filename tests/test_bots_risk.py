@@ -254,7 +254,7 @@ def test_a_new_day_counts_from_what_everything_was_worth():
     rig.pass_by(110.0)
     assert (rig.state().daily_pnl, rig.state().daily_trades) == (1000.0, 1)
     rig.clock.set_time(at("2026-11-19 10:30"))
-    rig.pass_by(111.0)
+    rig.pass_by(111.0, previous_close=110.0)
     state = rig.state()
     assert (state.daily_pnl, state.open_pnl, state.daily_trades) == (100.0, 1100.0, 0)
 
@@ -280,12 +280,48 @@ def test_a_loss_is_followed_by_a_pause():
     assert len(rig.fills()) == 3
 
 
+def test_the_pause_takes_waiting_entries_back():
+    rig = BotRig(bot("b1", "ASELS", "THYAO", cooldown_after_loss_sec=600.0, max_open_positions=2))
+    rig.buy(100.0)
+    rig.want(Action.BUY, THYAO, limit=49.0)
+    rig.pass_by(50.0, on=THYAO)
+    rig.want(Action.EXIT)
+    rig.pass_by(96.0)
+    rig.pass_by(48.5, on=THYAO)
+    assert [(each.key, each.side) for each in rig.fills()] == [(ASELS.key, "BUY"), (ASELS.key, "SELL")]
+    assert [each.status for each in rig.store.bot_orders() if each.key == THYAO.key] == ["cancelled"]
+
+
+def test_the_pause_leaves_the_orders_that_end_positions():
+    rig = BotRig(bot("b1", "ASELS", "THYAO", cooldown_after_loss_sec=600.0, max_open_positions=2))
+    rig.buy(100.0)
+    rig.buy(50.0, on=THYAO)
+    rig.want(Action.EXIT, THYAO, limit=52.0)
+    rig.pass_by(50.0, on=THYAO)
+    rig.want(Action.EXIT)
+    rig.pass_by(96.0)
+    rig.pass_by(52.0, on=THYAO)
+    assert [each.key for each in rig.trades()] == [ASELS.key, THYAO.key]
+
+
 def test_a_size_in_money_buys_whole_shares_that_the_cash_can_pay():
     rig = BotRig(bot(quantity=0.0, size=10_000.0, cash=5_000.0, fee_pct=0.1))
     rig.buy(30.0)
     (done,) = rig.fills()
     assert done.quantity == D(166) and done.fee == D("4.98")  # 166 x 30 + 4.98 <= 5,000
     assert rig.stored().equity <= 5_000.0 and rig.store.bots()[0].cash >= 0
+
+
+def test_waiting_orders_keep_their_fee_too():
+    rig = BotRig(bot("b1", "ASELS", "THYAO", cash=10_000.0, quantity=0.0, size=5_000.0, fee_pct=1.0,
+                     max_open_positions=2))  # fmt: skip
+    rig.want(Action.BUY, limit=100.0)
+    rig.pass_by(101.0)
+    rig.want(Action.BUY, THYAO)
+    rig.pass_by(1.0, on=THYAO)
+    rig.pass_by(99.99)
+    assert len(rig.fills()) == 2
+    assert rig.store.bots()[0].cash == D(1), "5,000 + 50 and 4,900 + 49 of 10,000"
 
 
 def test_too_little_cash_is_told_and_buys_nothing():

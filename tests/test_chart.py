@@ -13,9 +13,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from PyQt5.QtCore import QEvent, QPoint, QPointF, QRect, Qt
 from PyQt5.QtGui import QImage, QPainter, QPixmap
-from PyQt5.QtWidgets import QApplication, QFileDialog
+from PyQt5.QtWidgets import QAbstractItemView, QApplication, QFileDialog
 
 from core.clock import SystemClock
 from core.commands import BarsLoaded, BarUpdated, PositionsChanged, UnwatchBars, WatchBars
@@ -193,14 +194,10 @@ def test_it_says_that_history_is_loading_and_then_shows_it(panel):
     assert panel.view.state.high >= 299 and panel.view.state.count == 300
 
 
-def test_it_gives_up_saying_so(panel):
+def test_it_gives_up_saying_so(panel, qtbot):
     panel._patience.setInterval(1)
     panel._patience.start()
-    for _ in range(200):
-        QApplication.processEvents()
-        if not panel._patience.isActive():
-            break
-        time.sleep(0.002)
+    qtbot.waitUntil(lambda: not panel._patience.isActive())
     assert panel.message.text().startswith("No bars yet")
 
 
@@ -588,6 +585,25 @@ def test_from_the_price_list_to_a_chart_and_back(qtbot, monkeypatch):
     assert any(isinstance(c, UnwatchBars) and c.key == key for c in posted)
     assert window.docks["signals"] not in window.tabifiedDockWidgets(window.docks["positions"])
     assert window.docks["signals"].isVisible() and window.docks["positions"].isVisible()
+
+
+@pytest.mark.parametrize("how", ["double click", "Enter"])
+@pytest.mark.parametrize(("place", "name"), [("symbols", "Watched symbols"), ("signals", "Signals")])
+def test_symbols_and_signals_open_the_chart_too(qtbot, place, name, how):
+    window = stub_window(qtbot, StubMarket(BTC=50_000.0))
+    window.desk.signals.set_signals([replace(signal(FRIDAY), key=BTC.key)])
+    window.docks[place].raise_()
+    views = window.desk.panels[place].findChildren(QAbstractItemView)
+    view = next(view for view in views if view.accessibleName() == name)
+    index = view.model().index(0, 0)
+    view.setCurrentIndex(index)
+    if how == "Enter":
+        qtbot.keyClick(view, Qt.Key_Return)
+    else:
+        where = view.visualRect(index).center()
+        qtbot.mouseClick(view.viewport(), Qt.LeftButton, pos=where)
+        qtbot.mouseDClick(view.viewport(), Qt.LeftButton, pos=where)
+    assert window.docks["chart"].isVisible() and window.desk.chart.key == BTC.key
 
 
 def test_resetting_the_layout_leaves_an_open_chart_open(qtbot):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from core.cluster.commands import CommandSender
 from core.cluster.engine_link import EngineLink, engine_id_of
-from core.cluster.link import Names
+from core.cluster.link import Names, Timings
 from core.cluster.listener import FleetListener
 from core.cluster.messages import BotCommand, GoneMessage, StateMessage, decode_state, encode
 from core.cluster.publisher import BotPublisher
@@ -21,6 +23,8 @@ from core.commands import BotsLoaded, CommandResult, StartBot, StopBot
 from core.events import EventBus
 from tests.cluster_helpers import QUICK, Screen, redis_server, state  # noqa: F401
 from tests.loopback.redis_server import RedisServer
+from tests.patience import FOREVER, PATIENCE
+from tests.server_helpers import wait_for
 
 TROUBLE = pytest.mark.allow_log(
     r"Redis does not take the bots' states", r"Redis is not heard", r"no commands can come through Redis"
@@ -34,8 +38,8 @@ class Plant:
         self.server = server
         self.stack = ExitStack()
 
-    def publisher(self, engine: str = "e1", **fields: Any) -> BotPublisher:
-        publisher = BotPublisher(self.server.url, engine, timings=QUICK, **fields)
+    def publisher(self, engine: str = "e1", *, timings: Timings = QUICK, **fields: Any) -> BotPublisher:
+        publisher = BotPublisher(self.server.url, engine, timings=timings, **fields)
         publisher.start()
         self.stack.callback(publisher.stop)
         return publisher
@@ -112,7 +116,7 @@ def test_a_database_that_began_anew_is_believed(plant: Plant) -> None:
 
 def test_two_engines_with_the_same_bot_the_living_one_keeps_it(plant: Plant) -> None:
     conflicts: list[tuple[str, str]] = []
-    first = plant.publisher("e1")
+    first = plant.publisher("e1", timings=Timings())  # a late beat of it is no death
     first.replace_all([state("b1", 9)])
     _, screen = plant.listener()
     screen.wait(lambda: screen.version("b1") == 9)
@@ -170,7 +174,7 @@ def test_redis_killed_and_started_empty_ends_in_the_right_state(plant: Plant) ->
     publisher.replace_all([state("b1", 40)])
     plant.server.start()
     screen.wait(lambda: screen.version("b1") == 40 and screen.version("b2") == 0)
-    assert listener.sessions >= 2
+    wait_for(lambda: listener.sessions >= 2)  # counted once all was read
     publisher.put(state("b1", 41))
     screen.wait(lambda: screen.version("b1") == 41)
 
@@ -184,7 +188,7 @@ def test_a_frozen_redis_is_noticed_and_all_is_right_after_it(plant: Plant) -> No
     plant.server.freeze()
     try:
         publisher.put(state("b1", 2))
-        end = time.monotonic() + 5
+        end = time.monotonic() + PATIENCE
         while (listener.connected or publisher.connected) and time.monotonic() < end:
             publisher.put(state("b1", 3))
         assert not listener.connected
@@ -207,7 +211,7 @@ def test_a_connection_that_is_cut_again_and_again_comes_back_each_time(plant: Pl
         plant.server.cut()
         publisher.put(state("b1", version))
         screen.wait(lambda version=version: screen.version("b1") == version)
-        end = time.monotonic() + 5
+        end = time.monotonic() + PATIENCE
         while listener.sessions == sessions and time.monotonic() < end:
             publisher.state_of("b1")
         assert listener.sessions > sessions
@@ -236,7 +240,7 @@ def test_a_redis_that_lost_its_memory_without_a_break_is_told_again(plant: Plant
     screen.wait(lambda: screen.version("b1") == 3)
     names, client = Names.of(plant.server.url), plant.server.client()
     client.flushall()
-    end = time.monotonic() + 5
+    end = time.monotonic() + PATIENCE
     while client.hget(names.versions, "b1") is None and time.monotonic() < end:
         publisher.state_of("b1")
     assert decode_state(client.hget(names.states, "b1")).state == state("b1", 3)
@@ -269,15 +273,16 @@ def test_what_cannot_be_read_stops_nothing(plant: Plant) -> None:
 
 
 def test_nothing_waits_for_a_redis_that_is_not_there() -> None:
-    publisher = BotPublisher("redis://127.0.0.1:1/0", "e1", timings=QUICK)
-    with pytest.MonkeyPatch.context() as patch:
+    patient = replace(QUICK, reply=FOREVER, connect=PATIENCE)
+    with pytest.MonkeyPatch.context() as patch, socket.create_server(("127.0.0.1", 0)) as silent:
         patch.setattr("core.cluster.publisher.log.warning", lambda *_: None)
-        publisher.start()
-        began = time.monotonic()
-        for version in range(1, 2000):
-            publisher.put(state("b1", version))
-        assert time.monotonic() - began < 2
-        publisher.stop()
+        for port in (1, silent.getsockname()[1]):  # it refuses; it takes the connection and says nothing
+            publisher = BotPublisher(f"redis://127.0.0.1:{port}/0", "e1", timings=patient)
+            publisher.start()
+            for version in range(1, 2000):
+                publisher.put(state("b1", version))
+            with nullcontext() if port == 1 else silent.accept()[0]:
+                publisher.stop()
 
 
 # --- commands -------------------------------------------------------------------------------------------
@@ -290,7 +295,7 @@ class FakeEngine:
         self.posted: list[Any] = []
         self.refuse, self.mute = refuse, mute
         self.bus = EventBus()
-        self.link = EngineLink(plant.server.url, "e1", self.bus, self.post, label="desk", timings=QUICK)
+        self.link = EngineLink(plant.server.url, "e1", self.bus, self.post, label="desk")
         plant.stack.callback(self.link.close)
         self.link.open()
         self.bus.publish(BotsLoaded((state("b1"),), ()))
@@ -305,7 +310,7 @@ class FakeEngine:
 def _ready(plant: Plant) -> CommandSender:
     _, screen = plant.listener()
     screen.wait(lambda: screen.version("b1") == 1)
-    return CommandSender(plant.server.url, timings=QUICK)
+    return CommandSender(plant.server.url)
 
 
 def _command(number: int = 1, **fields: Any) -> BotCommand:
@@ -316,9 +321,9 @@ def _command(number: int = 1, **fields: Any) -> BotCommand:
 def test_a_command_reaches_the_engine_once_and_is_answered(plant: Plant) -> None:
     engine = FakeEngine(plant)
     sender = _ready(plant)
-    assert sender.send("e1", _command(1, flatten=True), 3.0).outcome == "done"
-    assert sender.send("e1", _command(1, flatten=True), 3.0).outcome == "done"
-    assert sender.send("e1", _command(2, action="start"), 3.0).outcome == "done"
+    assert sender.send("e1", _command(1, flatten=True), PATIENCE).outcome == "done"
+    assert sender.send("e1", _command(1, flatten=True), PATIENCE).outcome == "done"
+    assert sender.send("e1", _command(2, action="start"), PATIENCE).outcome == "done"
     assert [(type(c), getattr(c, "flatten", None)) for c in engine.posted] == [
         (StopBot, True),
         (StartBot, None),
@@ -328,14 +333,14 @@ def test_a_command_reaches_the_engine_once_and_is_answered(plant: Plant) -> None
 def test_another_users_bot_is_unknown_to_the_engine_too(plant: Plant) -> None:
     engine = FakeEngine(plant)
     sender = _ready(plant)
-    assert sender.send("e1", _command(1, owner="eve"), 3.0).outcome == "unknown"
-    assert sender.send("e1", _command(2, bot_id="nothing"), 3.0).outcome == "unknown"
+    assert sender.send("e1", _command(1, owner="eve"), PATIENCE).outcome == "unknown"
+    assert sender.send("e1", _command(2, bot_id="nothing"), PATIENCE).outcome == "unknown"
     assert engine.posted == []
 
 
 def test_a_refusal_comes_back_with_its_sentence(plant: Plant) -> None:
     FakeEngine(plant, refuse="Not now.")
-    answer = _ready(plant).send("e1", _command(), 3.0)
+    answer = _ready(plant).send("e1", _command(), PATIENCE)
     assert (answer.outcome, answer.error) == ("refused", "Not now.")
 
 
@@ -345,16 +350,16 @@ def test_an_engine_that_took_a_command_and_says_nothing_leaves_it_unclear(plant:
 
 
 def test_a_command_for_a_silent_engine_does_not_happen_later(plant: Plant) -> None:
-    sender = CommandSender(plant.server.url, timings=QUICK)
+    sender = CommandSender(plant.server.url)
     assert sender.send("e1", _command(1), 0.2).outcome == "silent"
-    publisher = plant.publisher("e1")  # lives, but takes no commands
+    publisher = plant.publisher("e1", timings=Timings())  # lives, but takes no commands
     publisher.replace_all([state("b1")])
     _, screen = plant.listener()
     screen.wait(lambda: screen.beats() > 0)
     assert sender.send("e1", _command(2), 0.2).outcome == "silent"
     publisher.stop()
     engine = FakeEngine(plant)
-    assert _ready(plant).send("e1", _command(3), 3.0).outcome == "done"
+    assert _ready(plant).send("e1", _command(3), PATIENCE).outcome == "done"
     assert len(engine.posted) == 1
 
 

@@ -27,10 +27,10 @@ from core.storage.base import Store
 from tests.cluster_helpers import PATIENT, redis_server  # noqa: F401
 from tests.cluster_worker import lock_for
 from tests.loopback.redis_server import RedisServer
+from tests.patience import PATIENCE
 from tests.test_cluster_workers import BOTS, LIVE, Rig, ledger, locally, walk
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 30.0
 STRATEGY = '''
 import time
 from pathlib import Path
@@ -59,7 +59,7 @@ class Sleepy:
         memory["asked"] = memory.get("asked", 0) + 1
         if memory["asked"] == 20 and (HERE / "block").exists():
             (HERE / "in_cycle").touch()
-            time.sleep(50)
+            time.sleep(600)
         if memory["asked"] % 7 == 0:
             return Decision(action=Action.EXIT if view.position else Action.BUY)
         return Decision()
@@ -111,7 +111,7 @@ class Workers:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
         for process in self.processes:
-            process.wait(10)
+            process.wait(PATIENCE)
 
     def settled(self) -> bool:
         """Whether every bot has taken in everything that was said so far."""
@@ -125,6 +125,17 @@ class Workers:
             number is not None and int(number) >= last
             for number, last in zip(done, dispatcher._last.values(), strict=True)
         )
+
+    def at_work(self) -> bool:
+        """Whether a worker has taken a cycle and not finished it."""
+        names = self.remote.dispatcher._names
+        client = self.server.client()
+        try:
+            begun = client.exists(*map(names.queued, self.remote.dispatcher._last))
+            taken = begun and not client.llen(names.queue)
+        finally:
+            client.close()
+        return bool(taken) and not self.settled()
 
     def settle(self) -> None:
         wait(self.settled)
@@ -198,7 +209,7 @@ def test_a_worker_killed_in_mid_cycle_is_followed_by_another(
         workers.rig.price(instrument, price)
     wait((sleepy / "in_cycle").exists)
     first.kill()
-    first.wait(5)
+    first.wait(PATIENCE)
     (sleepy / "block").unlink()
     workers.work()
     for instrument, price in prices[60:]:
@@ -240,7 +251,7 @@ def test_a_database_that_goes_away_is_waited_for(make: Callable[..., Workers], p
     try:
         for instrument, price in prices[50:100]:
             workers.rig.price(instrument, price)
-        time.sleep(1.0)  # the worker finds out; nothing tells when
+        wait(workers.at_work)  # on what it cannot finish now
     finally:
         postgres.start()
     with contextlib.suppress(StorageError):
@@ -260,5 +271,5 @@ def test_the_engine_hears_whether_anybody_works(make: Callable[..., Workers]) ->
     wait(lambda: serving[-1:] == [True])
     worker.send_signal(signal.SIGTERM)
     wait(lambda: serving[-1:] == [False])
-    assert worker.wait(10) == 0
+    assert worker.wait(PATIENCE) == 0
     assert not any(isinstance(message, Notice) for message in workers.heard.queue)

@@ -36,6 +36,7 @@ from core.model import Notice
 from core.storage.memory_store import MemoryStore
 from tests.cluster_helpers import QUICK, Screen, redis_server  # noqa: F401
 from tests.loopback.redis_server import RedisServer
+from tests.patience import PATIENCE
 from tests.scripted import WEDNESDAY, Events, ScriptedSource
 
 BOT = BotConfig(id="b1", name="B1", symbols=("ASELS",), owner="ayse")
@@ -55,14 +56,14 @@ class Running:
         self._thread.start()
 
     def until(self, condition: Any) -> None:
-        end = time.monotonic() + 10
+        end = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < end, self.events.all
             time.sleep(0.005)
 
     def close(self) -> None:
         self.loop.stop()
-        self._thread.join(10)
+        self._thread.join(PATIENCE)
         assert not self._thread.is_alive()
 
 
@@ -93,11 +94,11 @@ def test_an_engines_bots_are_seen_and_commanded_through_redis(
     engine = Running(_config(redis_server), data_dir)
     stack.callback(engine.close)
     screen.wait(lambda: screen.version("b1", name) == 1)
-    sender = CommandSender(redis_server.url, timings=QUICK)
+    sender = CommandSender(redis_server.url)
     command = BotCommand(id="c1", owner="ayse", bot_id="b1", action="start")
-    assert sender.send(name, command, 5.0).outcome == "done"
+    assert sender.send(name, command, PATIENCE).outcome == "done"
     screen.wait(lambda: screen.bots[name]["b1"].status is not BotStatus.STOPPED)
-    assert sender.send(name, replace(command, id="c2", owner="eve"), 5.0).outcome == "unknown"
+    assert sender.send(name, replace(command, id="c2", owner="eve"), PATIENCE).outcome == "unknown"
 
 
 def test_an_engine_follows_a_change_of_the_redis_url(
@@ -147,6 +148,7 @@ def test_a_command_for_a_worker_is_answered_when_the_worker_answers(
     )  # fmt: skip
     engine.loop.inbox.put(BotsMoved(states=(moved,), results=((command.id, "Not today."),)))
     engine.until(lambda: moved in engine.events.of(BotState))
+    engine.until(lambda: any(r.command_id == command.id for r in engine.events.of(CommandResult)))
     results = {result.command_id: result.error for result in engine.events.of(CommandResult)}
     assert results[command.id] == "Not today."
     assert results[unknown.id]

@@ -7,7 +7,6 @@ import socket
 import sqlite3
 import subprocess
 import threading
-import time
 from collections import namedtuple
 from datetime import date
 
@@ -20,6 +19,7 @@ from cli.doctor_checks import FAIL, OK, WARN, Check, Finding, Patient, run_check
 from core.config import ChannelsConfig, Config, EmailConfig, RealTimeConfig, TelegramConfig, WebSocketConfig
 from core.i18n import set_language, tr
 from core.market_calendar import MarketCalendar
+from tests.patience import FOREVER, PATIENCE
 
 
 def patient(data_dir, config=None, **more) -> Patient:
@@ -238,14 +238,12 @@ def test_a_proxy_is_what_is_tried_where_there_is_one(monkeypatch):
 
 def test_a_name_lookup_that_hangs_is_given_up():
     release = threading.Event()
-    began = time.monotonic()
     with pytest.raises(TimeoutError, match=r"no answer within 0\.05 s"):
-        doctor_checks.within(0.05, lambda: release.wait(10))
-    assert time.monotonic() - began < 5
+        doctor_checks.within(0.05, lambda: release.wait(FOREVER))
     release.set()
-    assert doctor_checks.within(5, lambda: 7) == 7
+    assert doctor_checks.within(PATIENCE, lambda: 7) == 7
     with pytest.raises(ZeroDivisionError):
-        doctor_checks.within(5, lambda: 1 / 0)
+        doctor_checks.within(PATIENCE, lambda: 1 / 0)
 
 
 # Channels

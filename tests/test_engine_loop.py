@@ -33,7 +33,7 @@ from core.commands import (
 from core.config import Config, RealTimeConfig, StorageConfig
 from core.engine.loop import EngineLoop
 from core.errors import StorageError
-from core.feed.messages import InstrumentUnknown
+from core.feed.messages import InstrumentUnknown, SourceLost
 from core.model import (
     Delivery,
     FeedStatus,
@@ -47,6 +47,7 @@ from core.model import (
     Tick,
 )
 from core.sources.base import DailyCloses
+from tests.patience import PATIENCE
 from tests.scripted import (
     AAPL,
     ASELS,
@@ -427,5 +428,44 @@ def test_running_in_a_thread_ends_on_stop():
     loop.post(StartFeed())
     until(lambda: ticks)
     loop.stop()
-    thread.join(3)
+    thread.join(PATIENCE)
     assert not thread.is_alive() and store.closed
+
+
+# --- a connection breaks --------------------------------------------------------------------------------
+
+
+def test_what_a_connection_told_before_it_broke_is_not_live_after_it(rig):
+    rig.do(SetInstruments(instruments=(ASELS, THYAO)), StartFeed())
+    rig.events.all.clear()
+    for number, instrument in enumerate((ASELS, THYAO, ASELS)):
+        rig.loop.inbox.put_quotes([quote(instrument, 100.0 + number, stamp=rig.clock.time() + number / 10)])
+    rig.loop.inbox.put(SourceLost("alpha"))
+    rig.step()
+    told = [event for event in rig.events.all if isinstance(event, Tick | FreshnessChange)]
+    assert [type(event) for event in told] == [Tick, Tick, Tick, FreshnessChange, FreshnessChange]
+    assert {tick.freshness for tick in rig.loop.engine.prices.ticks()} == {Freshness.STALE}
+    rig.clock.advance(1)
+    rig.see(103.0)
+    assert rig.last(Tick).freshness is Freshness.LIVE, "the next connection's first price"
+
+
+def test_a_price_of_the_next_connection_is_live_though_it_comes_in_the_same_turn(rig):
+    rig.do(SetInstruments(instruments=(ASELS,)), StartFeed())
+    now = rig.clock.time()
+    rig.loop.inbox.put_quotes([quote(stamp=now)])
+    rig.loop.inbox.put(SourceLost("alpha"))
+    rig.loop.inbox.put_quotes([quote(price=101.0, stamp=now + 0.5)])
+    rig.step()
+    (last,) = rig.loop.engine.prices.ticks()
+    assert (last.price, last.freshness) == (101.0, Freshness.LIVE)
+
+
+def test_quotes_of_a_feed_that_was_stopped_are_not_taken_for_a_broken_connection_either(rig):
+    rig.do(SetInstruments(instruments=(ASELS,)), StartFeed())
+    rig.events.all.clear()
+    rig.loop.post(StopFeed())
+    rig.loop.inbox.put_quotes([quote(stamp=rig.clock.time())])
+    rig.loop.inbox.put(SourceLost("alpha"))
+    rig.step()
+    assert rig.events.of(Tick) == []

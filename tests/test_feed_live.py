@@ -20,10 +20,11 @@ from core.feed.live_feed import LiveFeed
 from core.feed.messages import InstrumentUnknown
 from core.model import FeedStatus, SourceStatus
 from core.sources.base import DailyCloses
+from tests.patience import FOREVER, PATIENCE
 from tests.scripted import AAPL, ASELS, BTC, THYAO, WEDNESDAY, ScriptedSource, Sink, WaitingClock, quote
 
 
-def until(condition: Callable[[], Any], seconds: float = 5.0) -> None:
+def until(condition: Callable[[], Any], seconds: float = PATIENCE) -> None:
     """Wait for other threads."""
     end = time.monotonic() + seconds
     while not condition():
@@ -73,7 +74,7 @@ class Station:
 
     def advance_until(self, condition: Callable[[], Any], step: float = 0.5) -> None:
         """Let time pass until something has happened."""
-        end = time.monotonic() + 5.0
+        end = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < end, "in vain"
             self.clock.advance(step)
@@ -140,8 +141,8 @@ def test_a_dead_feed_falls_back_to_the_simulation_visibly_and_comes_back_by_itse
     station.advance_until(lambda: station.status.state == "running")
     station.advance_until(lambda: station.status.sources[2].state == "idle")
     count = sum(q.simulated for q in station.sink.quotes)
-    station.clock.advance(3.0)
-    time.sleep(0.02)
+    fetches = len(alpha.fetches)
+    station.advance_until(lambda: len(alpha.fetches) > fetches + 1)  # several looks of the simulation
     assert sum(q.simulated for q in station.sink.quotes) == count
 
 
@@ -192,9 +193,7 @@ def test_stopping_is_quick_silent_and_frees_the_sources(station):
     station.prepare = lambda source: setattr(source, "answer", source.hang)
     station.start()
     until(lambda: all(s.fetches or s.simulated for s in station.sources.values()))
-    began = time.monotonic()
     station.feed.stop()
-    assert time.monotonic() - began < 1.0, "it waits for no source"
     assert station.status.state == "stopped" and not station.feed.running
     until(lambda: all(source.closed.is_set() for source in station.made))
     told = len(station.sink.messages)
@@ -208,7 +207,7 @@ def test_a_late_answer_does_not_get_through(station):
 
     def late(source: ScriptedSource) -> None:
         def answer(instruments: Any) -> Any:
-            release.wait(5)
+            release.wait(FOREVER)
             return source.prices(instruments)
 
         source.answer = answer
@@ -216,7 +215,7 @@ def test_a_late_answer_does_not_get_through(station):
     station.prepare = late
     station.start()
     until(lambda: station.sources["alpha"].fetches)
-    station.feed.stop()
+    station.feed.stop()  # it waits for no source: this one answers after it
     release.set()
     station.feed.close()
     assert station.sink.quotes == [] and station.status.state == "stopped"
@@ -229,10 +228,12 @@ def test_starting_twice_is_starting_once(station):
 
 
 def test_twenty_starts_and_stops_leak_nothing_and_keep_the_spacing(station):
-    for _ in range(20):
+    for number in range(20):
         station.start()
+        if number == 0:
+            until(lambda: station.sources["alpha"].fetches and station.sources["beta"].fetches)
         station.clock.advance(0.4)
-        time.sleep(0.005)
+        time.sleep(0.005)  # so that some are stopped in mid-request; nothing depends on it
         station.feed.stop()
         station.feed.tick()
     station.feed.close()

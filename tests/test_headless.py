@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +17,15 @@ from msgspec.structs import replace
 
 from cli import headless
 from cli.arguments import Options
-from cli.engine_run import alert_error
+from cli.engine_run import EngineRun, alert_error
 from core.config import Config
 from core.errors import AlreadyRunningError, ConfigError, StorageError
 from core.instance_lock import InstanceLock
 from core.model import Notice
 from core.session import Session
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parent.parent
-PATIENCE = 30.0
 CODE = "import sys; from cli.main import main; sys.exit(main(sys.argv[1:]))"
 unix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals as here only on Unix")
 
@@ -56,22 +55,18 @@ def test_a_signal_ends_it_with_code_0(data_dir: Path, number: signal.Signals) ->
     assert process.stdout is not None
     assert process.stdout.readline()  # the first line of news
     process.send_signal(number)
-    before = time.monotonic()
     out, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (0, "")
     assert "ASELS" in out  # the table at the end
-    assert time.monotonic() - before < 5.0
 
 
 @unix_only
 def test_a_reader_that_goes_away_ends_it(data_dir: Path) -> None:
-    process = start("--demo", "--data-dir", str(data_dir), "--for", "20")
+    process = start("--demo", "--data-dir", str(data_dir))
     assert process.stdout is not None
     assert process.stdout.readline()
     process.stdout.close()
-    before = time.monotonic()
     process.wait(timeout=PATIENCE)
-    assert time.monotonic() - before < 15.0
     assert process.stderr is not None
     process.stderr.close()
 
@@ -167,6 +162,15 @@ def test_the_number_of_symbols_is_remarked_on(
     live = replace(config.real_time, live_data_source="simulation", max_live_symbols=1)
     headless._scan(Session(config=replace(config, real_time=live), data_dir=data_dir), 0.2)
     assert words in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(("source", "remarks"), [("yfinance", 1), ("tradingview", 0), ("auto", 0)])
+def test_pushed_prices_know_no_limit(data_dir: Path, source: Any, remarks: int) -> None:
+    config = Config(exchange="CRYPTO", symbols=("BTC", "ETH"), language="en")
+    live = replace(config.real_time, live_data_source=source, max_live_symbols=1)
+    run = EngineRun(Session(config=replace(config, real_time=live), data_dir=data_dir), threading.Event())
+    assert len(list(run.remarks())) == remarks
+    run.finish()
 
 
 def test_errors_are_alerted() -> None:

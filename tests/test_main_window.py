@@ -6,7 +6,6 @@ import logging
 import math
 import socket
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -18,13 +17,16 @@ from core.commands import OpenPosition
 from core.config import Config
 from core.config_file import parse_config
 from core.errors import ConfigError
+from core.feed import live_feed
 from core.feed.budget import BudgetRegistry
 from core.i18n import set_language
 from core.model import Position
-from gui.main_window import signs
+from gui.main_window import alerts, signs
 from gui.main_window.main_window import MainWindow
 from gui.models.tick_row import RowState
+from gui.workers import websocket_worker
 from gui.workers.mailbox import Frame
+from tests.patience import PATIENCE
 from tests.window_helpers import (
     StubMarket,
     crypto_config,
@@ -159,10 +161,10 @@ def test_start_websocket_and_stop_websocket_drive_the_feed(qtbot: Any, market: S
     window = stub_window(qtbot, market)
     window.start_websocket()
     wait(qtbot, lambda: state_of(window, "CRYPTO:ETH") is RowState.LIVE)
-    assert window.state.get("connected") is True
+    wait(qtbot, lambda: window.state.get("connected") is True)  # told apart from the prices
     window.stop_websocket()
     wait(qtbot, lambda: state_of(window, "CRYPTO:ETH") is RowState.STALE)
-    assert window.state.get("connected") is False
+    wait(qtbot, lambda: window.state.get("connected") is False)
 
 
 # --- scanning -----------------------------------------------------------------------------------------
@@ -174,7 +176,7 @@ def test_start_shows_live_prices_and_stop_lets_nothing_look_live(qtbot: Any, mar
     button.click()
     assert button.text() == "⏹ Stop"
     wait(qtbot, lambda: state_of(window, "CRYPTO:BTC") is RowState.LIVE)
-    assert window.control_bar.feed_text().startswith("Feed: yfinance")
+    wait(qtbot, lambda: window.control_bar.feed_text().startswith("Feed: yfinance"))
     market.set("CRYPTO:BTC", 101.0)
     wait(qtbot, lambda: price_of(window, "CRYPTO:BTC") == 101.0)
     button.click()
@@ -191,7 +193,7 @@ def test_signals_of_the_engine_reach_the_whole_window(qtbot: Any, market: StubMa
     wait(qtbot, lambda: bool(window.state.get("real_time_signals")))
     signal = window.state.get("real_time_signals")[0]
     assert (signal["type"], signal["reason"], signal["simulated"]) == ("BUY", "Price rose +3.00%", False)
-    assert [s.price for s in window.desk.signals.model.signals()] == [103.0]
+    wait(qtbot, lambda: [s.price for s in window.desk.signals.model.signals()] == [103.0])  # a turn later
 
 
 def test_twenty_quick_starts_and_stops(qtbot: Any, market: StubMarket) -> None:
@@ -241,7 +243,7 @@ def test_an_unknown_symbol_is_said_once(qtbot: Any, market: StubMarket) -> None:
     window = stub_window(qtbot, market, crypto_config("BTC", "NOPE"))
     window.start_scan()
     wait(qtbot, says(window, "CRYPTO:NOPE"))
-    assert state_of(window, "CRYPTO:NOPE") is RowState.UNKNOWN
+    wait(qtbot, lambda: state_of(window, "CRYPTO:NOPE") is RowState.UNKNOWN)
     window.notice_bar.dismiss()
     window.stop_scan()
     window.start_scan()
@@ -257,7 +259,7 @@ def test_a_feed_that_cannot_be_made_gives_the_button_back(qtbot: Any, caplog: An
     window = show(qtbot, MainWindow(crypto_config(), source_factory=broken))
     window.start_scan()
     wait(qtbot, says(window, "cannot be reached"))
-    assert window.control_bar.scan_button.text() == "▶️ Start Scan"
+    wait(qtbot, lambda: window.control_bar.scan_button.text() == "▶️ Start Scan")
 
 
 def test_a_broken_slot_of_ours_is_logged_and_stops_nothing(
@@ -279,11 +281,21 @@ def test_a_broken_slot_of_ours_is_logged_and_stops_nothing(
 # --- the end ------------------------------------------------------------------------------------------
 
 
+def test_no_end_takes_longer_than_three_seconds() -> None:
+    assert alerts.STOP_SECONDS + websocket_worker.JOIN_MS / 1000 <= END_SECONDS
+    assert live_feed.JOIN_SECONDS < websocket_worker.JOIN_MS / 1000
+
+
 def ends_in_time(window: MainWindow) -> None:
-    """Close the window and see that all its threads are gone in time."""
-    before = time.monotonic()
-    window.close()
-    assert time.monotonic() - before < END_SECONDS
+    """Close the window and see that all its threads are gone.
+
+    The limits are far off: what is told to end must do so by itself, however slow the machine is just then.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(alerts, "STOP_SECONDS", PATIENCE)
+        patch.setattr(live_feed, "JOIN_SECONDS", PATIENCE)
+        patch.setattr(websocket_worker, "JOIN_MS", int(1000 * PATIENCE))
+        window.close()
     assert not window.worker.isRunning()
     assert [t.name for t in threading.enumerate() if t.name.startswith(("feed-", "notify-", "source"))] == []
 
@@ -422,7 +434,7 @@ def _accept(qtbot: Any, server: socket.socket) -> Any:
             return False
         return True
 
-    wait(qtbot, arrived, 20_000)
+    wait(qtbot, arrived)
     return found[0]
 
 

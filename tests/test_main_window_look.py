@@ -142,7 +142,7 @@ def test_ctrl_f_finds_the_filter_wherever_it_is(qtbot: Any) -> None:
     wait(qtbot, lambda: window.desk.ticker.visibleRegion().isEmpty())
     press(qtbot, window, Qt.Key_F)
     wait(qtbot, lambda: not window.desk.ticker.visibleRegion().isEmpty())
-    assert window.desk.ticker._filter.hasFocus()
+    wait(qtbot, window.desk.ticker._filter.hasFocus)
 
 
 @pytest.mark.parametrize(

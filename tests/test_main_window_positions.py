@@ -76,7 +76,7 @@ def test_the_life_of_a_position(qtbot: Any, market: StubMarket, data_dir: Path) 
     assert total(window).realised_today == pytest.approx(20.0)
     assert total(window).daily_pnl == pytest.approx(30.0 + 20.0)
     trades = window.desk.trades
-    assert trades.model.rowCount() == 1
+    wait(qtbot, lambda: trades.model.rowCount() == 1)
     panel.close_requested.emit(opened.id, D("90"), None)
     wait(qtbot, lambda: held(window) == [])
     wait(qtbot, lambda: trades.model.rowCount() == 2)
@@ -100,6 +100,7 @@ def test_everything_is_there_after_a_restart(qtbot: Any, market: StubMarket, dat
     wait(qtbot, lambda: state_of(window, "CRYPTO:BTC") is RowState.LIVE)
     market.set("CRYPTO:BTC", 103.0)
     wait(qtbot, lambda: window.desk.signals.model.count_all() == 1)
+    wait(qtbot, lambda: total(window).realised_today == pytest.approx(5.5))
     before, realised = held(window), total(window).realised_today
     window.close()
 
@@ -213,7 +214,7 @@ def test_a_database_that_cannot_be_opened_leaves_a_window_that_tries_again(
     qtbot.keyClick(window, Qt.Key_F5)
     wait(qtbot, lambda: state_of(window, "CRYPTO:BTC") is RowState.LIVE)
     wait(qtbot, lambda: [p.note for p in held(window)] == ["kept"])
-    assert window.notice_bar.sentence == ""
+    wait(qtbot, lambda: window.notice_bar.sentence == "")
 
 
 def test_a_damaged_database_is_kept_and_said(
@@ -245,7 +246,7 @@ def test_the_engine_breaking_down_is_said_and_leaves_no_false_state(
         patch.setattr(window.worker._loop, "process", broken)
         wait(qtbot, says(window, "ZeroDivisionError"))
         wait(qtbot, lambda: window.control_bar.scan_button.text() == "▶️ Start Scan")
-    assert state_of(window, "CRYPTO:BTC") is not RowState.LIVE
-    assert window.control_bar.feed_text() == "Scan stopped"
+    wait(qtbot, lambda: state_of(window, "CRYPTO:BTC") is not RowState.LIVE)
+    wait(qtbot, lambda: window.control_bar.feed_text() == "Scan stopped")
     window.start_scan()
     wait(qtbot, lambda: state_of(window, "CRYPTO:BTC") is RowState.LIVE)

@@ -80,10 +80,11 @@ def test_bots_of_a_server_stand_in_the_panel_and_follow_it(
     wait(qtbot, lambda: panel.card("Home/thyao") is None)
     server.engine.dead_since = -1000.0
     wait(qtbot, lambda: panel.model().silence(card) is not None)
-    assert "Home: not live, the server answers but its trading engine does not." in panel.note.text()
+    sentence = "Home: not live, the server answers but its trading engine does not."
+    wait(qtbot, lambda: sentence in panel.note.text())  # written at the next look
     server.engine.dead_since = None
     wait(qtbot, lambda: panel.model().silence(card) is None)
-    assert "not live" not in panel.note.text()
+    wait(qtbot, lambda: "not live" not in panel.note.text())
 
 
 def test_the_panic_button_means_the_bots_of_servers_too(
@@ -138,7 +139,7 @@ def test_a_server_that_is_gone_turns_its_bots_and_is_told_in_words(qtbot: Any, v
         card = panel.card(HOME)
         wait(qtbot, lambda: panel.model().silence(card) is None)
     wait(qtbot, lambda: panel.model().silence(card) is not None)
-    assert "Home: not live" in panel.note.text()
+    wait(qtbot, lambda: "Home: not live" in panel.note.text())
     assert card is not None and card.state.last_price == 45.32
 
 
@@ -167,6 +168,11 @@ def test_start_and_stop_go_to_the_server_and_nothing_else_does(
     wait(qtbot, lambda: "The database is full." in window.notice_bar.sentence)
 
 
+def stored(path: Path) -> tuple[RemoteServerConfig, ...] | None:
+    """The servers in the settings file, None as long as there is no file."""
+    return load_config(path).remote_servers if path.exists() else None
+
+
 def test_a_server_is_entered_changed_and_removed(
     qtbot: Any, server: RunningServer, vault: dict[str, str], tmp_path: Path
 ) -> None:
@@ -184,7 +190,7 @@ def test_a_server_is_entered_changed_and_removed(
     servers = dialog_of(RemoteServersDialog)
     wait(qtbot, lambda: servers.list.item(0).text().startswith("● Home: live."))
     wait(qtbot, lambda: vault == {"remote_token_home": server.tokens["local"]})
-    assert load_config(path).remote_servers == (RemoteServerConfig(name="Home", url=server.url),)
+    wait(qtbot, lambda: stored(path) == (RemoteServerConfig(name="Home", url=server.url),))
     assert server.tokens["local"] not in path.read_text("utf-8")
     servers.list.setCurrentRow(0)
     servers.edit_button.click()
@@ -192,13 +198,13 @@ def test_a_server_is_entered_changed_and_removed(
     form.token_edit.setText("swing_wrong")
     form.accept_button.click()
     wait(qtbot, lambda: "does not accept the token" in servers.list.item(0).text())
-    assert "does not accept the token" in window.desk.bots.note.text()
+    wait(qtbot, lambda: "does not accept the token" in window.desk.bots.note.text())
     servers.remove_button.click()
     box = dialog_of(QMessageBox)
     next(button for button in box.buttons() if button.text() == "Remove").click()
     wait(qtbot, lambda: vault == {})
-    assert window.desk.bots.card(HOME) is None
-    assert load_config(path).remote_servers == ()
+    wait(qtbot, lambda: window.desk.bots.card(HOME) is None)
+    wait(qtbot, lambda: stored(path) == ())
     servers.reject()
 
 

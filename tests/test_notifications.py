@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -25,6 +24,7 @@ from gui.notifications.toast import ToastStack
 from tests.loopback import telegram_server as bot_api
 from tests.loopback.telegram_server import CHAT, TOKEN, TelegramServer
 from tests.notification_fakes import HeldClock, Log, payload
+from tests.patience import PATIENCE
 
 # The notifier, which the terminal uses without a window
 
@@ -202,7 +202,7 @@ class Desk:
         def found() -> list[Delivery]:
             return [d for d in self.deliveries if (d.status, d.channel) == (status, channel)]
 
-        self.qtbot.waitUntil(lambda: len(found()) >= count, timeout=5000)
+        self.qtbot.waitUntil(lambda: len(found()) >= count)
         return found()
 
     @property
@@ -234,7 +234,7 @@ def desk(qtbot: QtBot, window: QMainWindow) -> Iterator[Callable[..., Desk]]:
 
     yield make
     for each in made:
-        each.manager.stop()
+        each.manager.stop(PATIENCE)
 
 
 def test_a_signal_reaches_the_window_and_the_desktop(desk: Callable[..., Desk]) -> None:
@@ -256,18 +256,16 @@ def test_a_storm_of_200_signals_is_one_toast_one_balloon_and_one_message(
     # A busy machine may stop the sender for longer than a channel listens for more; the rest is as it ships.
     patient = {name: msgspec.structs.replace(known, gather_quiet=1.4) for name, known in LIMITS.items()}
     here = desk(config(api, on={"toast": True, "desktop": True, "telegram": True}), limits=patient)
-    slowest = 0.0
     for number in range(200):
-        started = time.perf_counter()
         here.manager.send_signal_notification(payload(f"S{number:03}", "BUY" if number % 2 else "SELL"))
-        slowest = max(slowest, time.perf_counter() - started)
+    # Nobody waits for a toast: it needs this thread's event loop, which has not had a turn.
+    assert not here.manager.toasts.stack or here.stack.toasts == ()
     for channel in ("toast", "desktop", "telegram"):
         here.wait_for("delivered", channel)
         assert len(here.wait_for("coalesced", channel, 200)) == 200
     assert [title for title, _ in here.service.shown] == ["200 signals: 100 BUY, 100 SELL"]
     assert [toast.accessibleName() for toast in here.stack.toasts] == ["200 signals: 100 BUY, 100 SELL"]
     assert len(api.sent) == 1
-    assert slowest < 0.25  # typically 0.0002; the machine may pause us
 
 
 def test_risks_and_errors_and_tests(desk: Callable[..., Desk]) -> None:
@@ -317,9 +315,7 @@ def test_stopping_in_the_middle_of_everything(desk: Callable[..., Desk], api: Te
     api.faults.append(bot_api.SILENCE)
     here.manager.send_signal_notification(payload())
     assert api.wait_for_request()
-    started = time.monotonic()
-    here.manager.stop()
-    assert time.monotonic() - started < 2.0
+    here.manager.stop(PATIENCE)
     lost = [d for d in here.deliveries if d.status == "failed" and d.channel == "telegram"]
     assert lost[0].detail == "Not delivered: the program was closed."
     assert here.manager.toasts.stack is None or here.stack.toasts == ()
@@ -337,7 +333,7 @@ def test_the_real_desktop_services_are_chosen_by_default(
     manager.deliveries_changed.connect(told.extend)
     manager.send_test("desktop")
     manager.send_test("toast")
-    qtbot.waitUntil(lambda: len([d for d in told if d.status == "failed"]) == 2, timeout=5000)
+    qtbot.waitUntil(lambda: len([d for d in told if d.status == "failed"]) == 2)
     manager.stop()
     details = {d.channel: d.detail for d in told if d.status == "failed"}
     assert "no notification service here" in details["desktop"]

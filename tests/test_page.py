@@ -74,7 +74,7 @@ def test_two_hundred_bots_are_shown_and_only_changed_cards_are_touched(page: Pag
         page.size(*DESKTOP)
         page.log_in(server.url, server.tokens["local"])
         page.wait(lambda: len(page.texts(".card")) == 200, "not all bots")
-        assert page.text("#counts") == "200 bots"
+        page.wait(lambda: page.text("#counts") == "200 bots", "not counted")  # twice a second
         page.run(
             "window.touched = new Set(); new MutationObserver((all) => { for (const one of all) {"
             "  const card = (one.target.closest ? one.target : one.target.parentElement).closest('.card');"
@@ -91,7 +91,7 @@ def test_two_hundred_bots_are_shown_and_only_changed_cards_are_touched(page: Pag
         assert len(page.run("return [...touched]")) == 10
         page.type("#search", "bot 19")
         page.wait(lambda: len(page.texts(".card")) == 11, "not filtered")
-        assert page.text("#counts") == "11 of 200 bots"
+        page.wait(lambda: page.text("#counts") == "11 of 200 bots", "not counted anew")
 
 
 def test_sorting_and_filters_choose_what_is_shown(page: Page) -> None:
@@ -138,7 +138,7 @@ def test_a_viewer_sees_no_buttons_and_may_not_command(page: Page) -> None:
         page.wait(lambda: page.card("asels", "name") == "Trend BIST", "no card")
         assert not page.shown(".command")
         page.click("#menu-button")
-        assert page.text("#who") == "viewer (may only look)"
+        page.wait(lambda: page.text("#who") == "viewer (may only look)", "not said")
         answer = page.run_async(
             "const api = await import('./api.js'); await api.getSession();"
             "try { await api.command('asels', 'stop', {}); return 'done'; }"
@@ -162,7 +162,7 @@ def test_start_and_stop_ask_first_and_reach_the_engine(page: Page) -> None:
         page.click("#confirm-yes")
         page.wait(lambda: page.card("asels", "status") == "Stopped", "not stopped")
         page.wait(lambda: page.card("asels", "command") == "Start", "the button still says stop")
-        assert "Trend BIST: stop was carried out." in page.text("#notes")
+        page.wait(lambda: "Trend BIST: stop was carried out." in page.text("#notes"), "no answer")
         page.click('[data-bot="asels"] .command')
         assert not page.shown("#confirm-holding")
         page.click("#confirm-yes")
@@ -188,10 +188,10 @@ def test_everything_can_be_done_with_the_keyboard(page: Page) -> None:
         page.wait(lambda: page.texts(".name") == ["THYAO"], "not filtered")
         page.run("document.querySelector('[data-bot=\"thyao\"] .command').focus()")
         page.press(Keys.ENTER)
-        assert page.shown("#confirm")
+        page.wait(lambda: page.shown("#confirm"), "it does not ask")
         page.press(Keys.ESCAPE)
         page.wait(lambda: not page.shown("#confirm"), "Escape does not close it")
-        assert page.attribute(":focus", "aria-label") == "Stop THYAO"
+        page.wait(lambda: page.attribute(":focus", "aria-label") == "Stop THYAO", "the focus is lost")
         assert server.engine.commands == []
 
 

@@ -422,7 +422,7 @@ def test_new_prices_bring_rows_into_order_and_the_selection_goes_along(market, q
     market.set_sort(SortKey.CHANGE, True)
     market.select("BIST:AKBNK")
     market.apply_ticks([tick("BIST:AKBNK", 120.0, 15.0)])
-    qtbot.waitUntil(lambda: order(market)[0] == "AKBNK", timeout=3000)
+    qtbot.waitUntil(lambda: order(market)[0] == "AKBNK")
     assert market.view().currentIndex().data(KEY_ROLE) == "BIST:AKBNK"
     assert [index.row() for index in market.view().selectedIndexes()] == [0]
 
@@ -434,10 +434,10 @@ def test_rows_do_not_jump_under_the_mouse(market, qtbot, monkeypatch):
     frames = []
     monkeypatch.setattr(market, "_show_band", lambda: frames.append(1))
     market._sorted = -math.inf
-    qtbot.waitUntil(lambda: len(frames) > 1, timeout=3000)
+    qtbot.waitUntil(lambda: len(frames) > 1)
     assert order(market)[0] == "ASELS"
     monkeypatch.setattr(type(market.view()), "busy", property(lambda view: False))
-    qtbot.waitUntil(lambda: order(market)[0] == "AKBNK", timeout=3000)
+    qtbot.waitUntil(lambda: order(market)[0] == "AKBNK")
 
 
 def test_the_filter_finds_parts_of_symbols_and_exchanges(market, qtbot):
@@ -576,7 +576,7 @@ def test_nothing_runs_while_nothing_changes(ticker, qtbot):
     ticker.set_connection_status(True)
     ticker.apply_ticks([tick(price=45.0)])
     ticker.apply_ticks([tick(price=46.0)])
-    qtbot.waitUntil(lambda: not ticker._frame.isActive(), timeout=3000)
+    qtbot.waitUntil(lambda: not ticker._frame.isActive())
     running = [timer for timer in ticker.findChildren(QTimer) if timer.isActive()]
     assert [timer.interval() for timer in running] == [1000]
     ticker.hide()
@@ -593,7 +593,7 @@ def test_a_changed_price_lights_up_and_fades_unless_switched_off(ticker, qtbot):
     assert row.flash_from == 0.0
     ticker.apply_ticks([tick(price=46.0)])
     qtbot.waitUntil(lambda: row.flash_from > 0.0)
-    qtbot.waitUntil(lambda: row.flash_from == 0.0, timeout=3000)
+    qtbot.waitUntil(lambda: row.flash_from == 0.0)
     ticker.set_flash(False)
     ticker.apply_ticks([tick(price=47.0)])
     qtbot.waitUntil(lambda: row.shown_price == 47.0)
@@ -616,7 +616,7 @@ def test_ages_are_renewed_once_a_second(ticker, clock, qtbot):
     row = ticker.model().row_of("BIST:ASELS")
     qtbot.waitUntil(lambda: not row.dirty)
     clock.advance(180)
-    qtbot.waitUntil(lambda: row.cells.state_text == "No new price for 4 min", timeout=3000)
+    qtbot.waitUntil(lambda: row.cells.state_text == "No new price for 4 min")
 
 
 @pytest.mark.parametrize("name", ["dark", "light"])

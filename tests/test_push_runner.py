@@ -21,6 +21,7 @@ from core.feed.messages import InstrumentUnknown, SourceLost
 from core.feed.push_runner import PushRunner, _watchdog
 from core.model import FeedStatus, Instrument, Quote, SourceStatus
 from core.sources.push_base import Received
+from tests.patience import PATIENCE
 from tests.scripted import AAPL, ASELS, BTC, THYAO, WEDNESDAY, ScriptedSource, Sink, WaitingClock, quote
 
 
@@ -129,7 +130,7 @@ class Station:
         return self.status.sources[0]
 
     def until(self, condition: Callable[[], Any], step: float = 0.5) -> None:
-        end = time.monotonic() + 8.0
+        end = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < end, "in vain"
             self.clock.advance(step)
@@ -229,6 +230,39 @@ def test_symbols_come_and_go_on_the_same_connection(station):
     station.until(lambda: station.source.state == "idle")
     station.feed.watch((AAPL,))
     station.until(lambda: station.push.subscribed == {AAPL.key})
+
+
+def test_the_limit_is_for_what_is_polled_not_for_what_is_pushed():
+    station = Station(max_live_symbols=2)
+    try:
+        station.start(ASELS, THYAO, AAPL)
+        station.until(lambda: len(station.push.subscribed) == 3, step=0.0)
+        station.until(lambda: station.asked("batch"))
+        station.push.tell(*(instrument.key for instrument in (ASELS, THYAO, AAPL)))
+        station.until(lambda: {q.key for q in station.sink.quotes if q.source == "push"} >= {AAPL.key})
+        station.push.drop()
+        station.until(lambda: station.sink.of(SourceLost))
+        asked = len(station.asked("batch"))
+        station.until(lambda: len(station.asked("batch")) > asked + 2)
+        names = {name for each in ("one", "batch") for names in station.asked(each) for name in names}
+        assert names == {"ASELS", "THYAO"}
+        station.feed.watch((AAPL, BTC, ASELS))
+        station.until(lambda: station.push.subscribed == {AAPL.key, BTC.key, ASELS.key})
+        station.until(lambda: ("BTC",) in station.asked("one"))
+    finally:
+        station.feed.close()
+
+
+def test_what_the_push_source_does_not_know_is_said_where_nobody_else_is_asked():
+    station = Station(max_live_symbols=1)
+    try:
+        station.start(ASELS, THYAO)
+        station.until(lambda: station.push.subscribed, step=0.0)
+        station.push.inbox.put(Received(unknown=(ASELS.key, THYAO.key), heard=True))
+        station.until(lambda: station.sink.of(InstrumentUnknown))
+        assert station.sink.of(InstrumentUnknown) == [InstrumentUnknown(THYAO.key)]
+    finally:
+        station.feed.close()
 
 
 def test_silence_ends_a_connection_and_heartbeats_keep_it(station):

@@ -49,6 +49,7 @@ from core.replay.recorder import Recorder
 from core.signal_text import reason
 from core.sources.base import DailyCloses
 from core.storage.memory_store import MemoryStore
+from tests.patience import FOREVER, PATIENCE
 from tests.scripted import AAPL, ASELS, THYAO, WEDNESDAY, Events, QuickBudgets, ScriptedSource, quote
 from tests.scripted import at as istanbul_time
 from tests.test_feed_live import until
@@ -115,7 +116,7 @@ class Rig:
         self.loop.process(messages, quotes, self.loop.engine.on_quote)
 
     def until(self, condition) -> None:
-        end = time.monotonic() + 10
+        end = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < end
             self.turn()
@@ -224,6 +225,33 @@ def test_what_was_live_is_replayed_with_the_same_signals(rig, tmp_path):
     real = [replace(s, source="tvdatafeed", simulated=False) for s in after]
     assert [s.payload("") for s in real] == [s.payload("") for s in before]
     assert json.dumps([s.payload("") for s in real]) == json.dumps([s.payload("") for s in before])
+
+
+def test_a_broken_connection_is_recorded_behind_what_it_told(rig, tmp_path):
+    source = ScriptedSource("tvdatafeed")
+    source.answer = source.hang
+    live = rig(
+        config(live_data_source="tvdatafeed", allow_simulation=False, record=True), tmp_path,
+        create_source=lambda name, settings, clock: source,
+    )  # fmt: skip
+    live.clock.set_time(WEDNESDAY)
+    live.loop.post(StartFeed())
+    live.turn()
+    now, inbox = live.clock.time(), live.loop.inbox
+    inbox.put_quotes([quote(THYAO, 300.0, stamp=now, source="push")])
+    inbox.put(SourceLost("push"))
+    inbox.put_quotes([quote(THYAO, 301.0, stamp=now + 1, source="push")])
+    live.turn()
+    live.loop.close()
+    (path,) = recordings(tmp_path)
+    kinds = (QuoteRecord, LostRecord)
+    told = [record for record in Recording(path).records() if isinstance(record, kinds)]
+    assert [type(record) for record in told] == [QuoteRecord, LostRecord, QuoteRecord]
+    made = rig(config("", replay_speed=1000), tmp_path)
+    made.play()
+    for events in (live.events, made.events):
+        seen = [event for event in events.all if isinstance(event, Tick | FreshnessChange)]
+        assert [type(event) for event in seen][:3] == [Tick, FreshnessChange, Tick]
 
 
 # --- never taken for live -----------------------------------------------------------------------------
@@ -616,7 +644,7 @@ def test_a_slow_disk_holds_nobody_up(tmp_path):
     gate, notices = threading.Event(), []
 
     def opener(path: Path) -> io.BytesIO:
-        gate.wait(10)
+        gate.wait(FOREVER)
         return io.BytesIO()
 
     recorder = Recorder(tmp_path, notices.append, opener=opener, most_waiting=5)

@@ -20,6 +20,7 @@ from core.sources.registry import create_push
 from core.sources.tradingview_quotes import QuoteSession
 from core.storage.memory_store import MemoryStore
 from tests.loopback.tradingview_server import TradingViewServer
+from tests.patience import PATIENCE
 from tests.scripted import ScriptedSource
 from tests.test_push_faults import fast_clock
 from tests.test_replay import Rig, config
@@ -58,13 +59,13 @@ def record_session(folder, signals: list[Signal]) -> None:
         move(server, lambda: len(signals) >= seen + 3)
     finally:
         loop.stop()
-        thread.join(5)
+        thread.join(PATIENCE)
         server.stop()
     assert not thread.is_alive()
 
 
 def move(server: TradingViewServer, done) -> None:
-    end, step = time.monotonic() + 15, 0
+    end, step = time.monotonic() + PATIENCE, 0
     while not done():
         assert time.monotonic() < end
         step += 1

@@ -22,6 +22,7 @@ from core.storage.memory_store import MemoryStore
 from gui.dialogs.settings_dialog import SettingsDialog
 from gui.main_window.settings_flow import SettingsFlow
 from gui.workers.preview_worker import PreviewWorker
+from tests.patience import FOREVER, PATIENCE
 from tests.scripted import AAPL, ASELS, THYAO
 from tests.test_replay import Rig, config
 
@@ -85,6 +86,39 @@ def test_without_minute_bars_daily_ones_are_taken():
     assert count(filled(DAY)) == ThresholdCount(2, 3, (("ASELS", 2),))
 
 
+def test_a_few_minute_bars_do_not_hide_the_daily_ones():
+    _, _, third, last = (start for start, _ in sessions(4))
+    store = filled(DAY)
+    store.add_bars([bar(last, 100, 100, 100, 100), bar(last + 60, 100, 100, 100, 100)], 60)
+    assert count(store) == ThresholdCount(2, 3, (("ASELS", 2),))
+    store.add_bars([bar(third + 60, 100, 101, 100, 101)], 60)  # the program ran for a minute only
+    assert count(store) == ThresholdCount(2, 3, (("ASELS", 2),))
+
+
+def test_a_sessions_minutes_are_taken_if_they_tell_more_than_its_daily_bar():
+    _, _, (start, end), _ = sessions(4)
+    wild = [bar(start + 60 * n, 100, 103, 100, 100) for n in range(4)]  # all that the day's bar spans
+    for minutes in (
+        wild,
+        wild + [bar(at, 100, 100, 100, 100) for at in range(int(start) + 240, int(end), 120)],
+    ):
+        store = filled(DAY)
+        store.add_bars(minutes, 60)
+        assert count(store) == ThresholdCount(8, 3, (("ASELS", 8),))
+    most = [bar(start + 60 * n, 100, 100, 100, 100) for n in range(300)]  # the day's high came later
+    store = filled(DAY)
+    store.add_bars(most, 60)
+    assert count(store) == ThresholdCount(0, 3, ())
+
+
+def test_the_previous_close_is_the_days_where_that_is_known():
+    start = sessions(2)[1][0]
+    store = filled()
+    store.add_bars([bar(start + 60 * n, 100, 100, 100, 100) for n in range(300)])
+    store.add_bars([bar(start, 100, 103, 100, 103)], DAY)
+    assert count(store).total == 3  # against 103 the next opening at 100 is a signal, then the jump, the fall
+
+
 def test_the_noise_filter_counts_too():
     noisy = RealTimeConfig(signal_threshold_pct=2.0, noise_filter="median", noise_window=9)
     assert count(filled(), replace(BY_HAND, real_time=noisy)).total == 0
@@ -114,6 +148,22 @@ def test_a_stored_day_is_replayed(tmp_path):
     assert all(t.previous_close for t in rig.events.of(Tick))
 
 
+def test_a_replayed_day_has_the_volumes_of_its_bars():
+    start = sessions(3)[2][0]
+    volumes = {0: 100.0, 1: 50.0, 2: 80.0, 3: 200.0, 4: None, 40: 30.0, 41: 0.1}
+    for first in (0, 60):  # of the session's beginning, and without it
+        store = MemoryStore()
+        told = [replace(bar(start + first + 60 * n, 9, 10, 8, 9), volume=v) for n, v in volumes.items()]
+        store.add_bars(told, 60)
+        rig = Rig(config(stored_day(), replay_speed=1000))
+        rig.loop._replay._open_store = lambda _config, store=store: store
+        rig.play()
+        made = rig.loop.engine.bars.known(ASELS.key, 60, 99)
+        rig.loop.close()
+        assert [b.start for b in made] == [b.start for b in told]
+        assert [b.volume for b in made] == pytest.approx(list(volumes.values()))
+
+
 def test_a_stored_day_reads_like_a_recording():
     records = list(StoredDay(stored_day(), Config(), filled).records())
     assert {type(r) for r in records} == {QuoteRecord, MarkRecord}
@@ -121,6 +171,19 @@ def test_a_stored_day_reads_like_a_recording():
     assert list(StoredDay("bars:2026-11-15", Config(), filled).records()) == []
     with pytest.raises(InputError, match="bars:2026-11-20"):
         StoredDay("bars:soon", Config(), filled)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "daily", "close"),
+    [((), (1,), 101.0), ((1,), (1,), 101.0), ((1,), (0,), 201.0), ((0,), (1,), 101.0), ((), (), None)],
+)
+def test_the_previous_close_of_a_stored_day_may_be_a_daily_bars(minutes, daily, close):
+    days = [start for start, _ in sessions(3)]
+    store = MemoryStore()
+    store.add_bars([bar(days[n] + 60, 200 + n, 200 + n, 200 + n, 200 + n) for n in (*minutes, 2)], 60)
+    store.add_bars([bar(days[n], 100 + n, 100 + n, 100 + n, 100 + n) for n in daily], DAY)
+    records = StoredDay(stored_day(), Config(), lambda: store).records()
+    assert {r.quote.previous_close for r in records if isinstance(r, QuoteRecord)} == {close}
 
 
 def test_a_database_that_does_not_open_is_told():
@@ -154,7 +217,7 @@ def opened(window, open_store, settings=BY_HAND):
 
 
 def wait_for(qtbot, dialog, text):
-    qtbot.waitUntil(lambda: text in dialog.preview.label.text(), timeout=5000)
+    qtbot.waitUntil(lambda: text in dialog.preview.label.text())
 
 
 def test_the_answer_follows_what_is_typed(window, qtbot, monkeypatch):
@@ -207,7 +270,7 @@ def test_closing_the_dialog_cancels_the_count(window, qtbot):
     class SlowStore(MemoryStore):
         def bars(self, *args, **kw):
             asked.set()
-            gate.wait(5)
+            gate.wait(FOREVER)
             return super().bars(*args, **kw)
 
     flow, dialog = opened(window, lambda _: SlowStore())
@@ -215,7 +278,7 @@ def test_closing_the_dialog_cancels_the_count(window, qtbot):
     worker = flow.findChild(PreviewWorker)
     answers = []
     worker.counted.connect(answers.append)
-    assert asked.wait(5)
+    assert asked.wait(PATIENCE)
     dialog.reject()
     gate.set()
     flow.end()

@@ -61,19 +61,20 @@ def row_state(window: MainWindow, key: str) -> RowState:
 def test_a_replay_is_marked_wherever_it_is_shown(window, qtbot, tmp_path):
     shown = window(settings(write(tmp_path / "day.jsonl.gz", *session())))
     shown.start_scan()
-    qtbot.waitUntil(lambda: "has ended" in shown.desk.ticker._band.text(), timeout=15_000)
+    qtbot.waitUntil(lambda: "has ended" in shown.desk.ticker._band.text())
     assert shown.desk.ticker._band.isVisible()
     assert "2026-11-18" in shown.desk.ticker._band.text()
-    assert "has ended" in shown.control_bar.feed_text()
-    assert row_state(shown, ASELS.key) is RowState.SIMULATED
+    qtbot.waitUntil(lambda: "has ended" in shown.control_bar.feed_text())
+    qtbot.waitUntil(lambda: row_state(shown, ASELS.key) is RowState.SIMULATED)
+    qtbot.waitUntil(lambda: bool(shown.state.get("real_time_signals")))
     signals = shown.state.get("real_time_signals")
-    assert signals
     assert all(signal["simulated"] and signal["source"] == "replay" for signal in signals)
     tip = shown.desk.ticker.model()._rows[ASELS.key]
     assert tip.tick.source == "replay"
     shown.stop_scan()
     qtbot.waitUntil(lambda: shown.control_bar.feed_text() == "Scan stopped")
-    assert abs(shown._clock.time() - shown._clock.base.time()) < 1.0
+    before = shown._clock.base.time()
+    assert before <= shown._clock.time() <= shown._clock.base.time()
 
 
 def test_without_a_file_it_asks_for_one(window, qtbot, tmp_path):
@@ -85,7 +86,7 @@ def test_without_a_file_it_asks_for_one(window, qtbot, tmp_path):
     assert shown.control_bar.feed_text() == "Scan stopped"
     dialog.fileSelected.emit(str(path))
     dialog.reject()
-    qtbot.waitUntil(lambda: "Replay of" in shown.control_bar.feed_text(), timeout=15_000)
+    qtbot.waitUntil(lambda: "Replay of" in shown.control_bar.feed_text())
     assert shown._config.real_time.replay_file == str(path)
 
 

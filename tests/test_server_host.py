@@ -16,6 +16,7 @@ from core.config import Config, ServerConfig
 from gui.workers.server_host import ServerHost
 from gui.workers.websocket_worker import WebSocketWorker
 from server.bus import InProcessBus
+from tests.patience import PATIENCE
 from tests.server_helpers import bot_state, following, wait_for
 
 
@@ -45,7 +46,7 @@ def config(port: int, **fields: Any) -> Config:
 
 def answers(port: int) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5).status_code == 200
+        return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=PATIENCE).status_code == 200
     except httpx.TransportError:
         return False
 
@@ -66,7 +67,7 @@ def test_the_worker_s_bots_are_served(
     host.apply(config(port))
     qtbot.waitUntil(lambda: answers(port))
     headers = {"Authorization": f"Bearer {token}"}
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=PATIENCE) as client:
         with following(client) as events:
             assert next(events).data["bots"] == []
             worker.bus.publish(bot_state("asels"))
@@ -91,7 +92,7 @@ def test_settings_start_move_and_stop_it(qtbot: Any, host: ServerHost) -> None:
     host.apply(config(first))
     host.apply(config(second))
     qtbot.waitUntil(lambda: answers(second))
-    assert not answers(first)
+    qtbot.waitUntil(lambda: not answers(first))
     host.apply(Config())
     qtbot.waitUntil(lambda: not answers(second))
 

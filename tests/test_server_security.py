@@ -90,18 +90,6 @@ def test_who_may_only_look_may_not_command(server: RunningServer) -> None:
     assert server.engine.commands == []
 
 
-def test_too_many_wrong_tokens_have_to_wait_but_a_right_one_does_not(
-    server: RunningServer, stranger: httpx.Client
-) -> None:
-    server.gate.limiter = FailureLimiter(3, 60.0)
-    statuses = [stranger.get(BOTS, headers={"Authorization": f"Bearer x{n}"}).status_code for n in range(5)]
-    assert statuses == [401, 401, 401, 429, 429]
-    login = stranger.post(SESSION, json={"token": server.tokens["local"]})
-    assert (login.status_code, login.json()["code"]) == (429, "too_many_failures")
-    assert 0 < int(login.headers["retry-after"]) <= 61
-    assert stranger.get(BOTS, headers=server.headers()).status_code == 200
-
-
 def test_the_limiter_forgets_and_is_bounded() -> None:
     now = [0.0]
     limiter = FailureLimiter(2, 10.0, lambda: now[0])
@@ -135,13 +123,6 @@ def test_a_login_sets_a_cookie_that_scripts_and_other_sites_cannot_use(
     assert server.tokens["local"] not in answer.text + cookie
     assert answer.headers["cache-control"] == "no-store"
     assert [bot["bot_id"] for bot in stranger.get(BOTS).json()["bots"]] == ["asels", "thyao"]
-
-
-def test_behind_a_proxy_with_tls_the_cookie_is_secure(server: RunningServer, stranger: httpx.Client) -> None:
-    answer = stranger.post(
-        SESSION, json={"token": server.tokens["local"]}, headers={"X-Forwarded-Proto": "https"}
-    )
-    assert "Secure" in answer.headers["set-cookie"]
 
 
 @pytest.mark.parametrize("token", ["wrong", "", "x" * 300, " "])

@@ -39,6 +39,7 @@ from core.sources.registry import (
     push_order,
 )
 from core.sources.yahoo_answer import read_quotes, yahoo_symbol
+from tests.patience import FOREVER, PATIENCE
 
 NOW = 1_795_000_000.0
 THYAO = Instrument("BIST", "THYAO")
@@ -49,25 +50,23 @@ THYAO = Instrument("BIST", "THYAO")
 
 def test_a_call_returns_or_raises_what_its_function_does() -> None:
     with Calls("test").begin() as call:
-        assert call.run(lambda _: 42, 5.0) == 42
+        assert call.run(lambda _: 42, PATIENCE) == 42
         with pytest.raises(ZeroDivisionError):
-            call.run(lambda _: 1 // 0, 5.0)
+            call.run(lambda _: 1 // 0, PATIENCE)
 
 
 def test_the_deadline_ends_a_call() -> None:
-    began = time.monotonic()
     with (
         Calls("test").begin() as call,
         pytest.raises(SourceError, match=r"test did not answer within 0\.05 s"),
     ):
         call.run(wait_for_abort, 0.05)
-    assert time.monotonic() - began < 1.0
 
 
 def wait_for_abort(abort: Abort) -> None:
     ended = threading.Event()
     abort.on_fire(ended.set)
-    ended.wait(10)
+    ended.wait(FOREVER)
 
 
 def test_a_cancel_ends_a_call_and_those_after_it() -> None:
@@ -75,12 +74,12 @@ def test_a_cancel_ends_a_call_and_those_after_it() -> None:
     with calls.begin() as call:
         threading.Timer(0.02, calls.cancel).start()
         with pytest.raises(CancelledError):
-            call.run(wait_for_abort, 10.0)
+            call.run(wait_for_abort, FOREVER)
         with pytest.raises(CancelledError):
-            call.run(lambda _: 42, 10.0)
+            call.run(lambda _: 42, FOREVER)
     calls.cancel()
     with calls.begin() as call:
-        assert call.run(lambda _: 42, 5.0) == 42
+        assert call.run(lambda _: 42, PATIENCE) == 42
 
 
 def test_an_abort_shuts_sockets_watched_before_and_after_it() -> None:
@@ -92,7 +91,7 @@ def test_an_abort_shuts_sockets_watched_before_and_after_it() -> None:
         reader = threading.Thread(target=one.recv, args=(1,))
         reader.start()
         abort.fire()
-        reader.join(2)
+        reader.join(PATIENCE)
         assert not reader.is_alive()
         abort.watch(late)
         assert late.recv(1) == b""
@@ -109,15 +108,15 @@ def test_calls_that_cannot_be_freed_are_left_behind_but_not_without_bound(
     calls, release = Calls("test"), threading.Event()
     for _ in range(calls_module.MOST_LEFT_BEHIND):
         with calls.begin() as call, pytest.raises(SourceError, match="did not answer"):
-            call.run(lambda _: release.wait(10), 0.01)
+            call.run(lambda _: release.wait(FOREVER), 0.01)
     with calls.begin() as call, pytest.raises(SourceError, match="still hang"):
-        call.run(lambda _: 42, 1.0)
+        call.run(lambda _: 42, PATIENCE)
     release.set()
-    end = time.monotonic() + 5
+    end = time.monotonic() + PATIENCE
     while any(thread.name == "call-test" for thread in threading.enumerate()) and time.monotonic() < end:
         time.sleep(0.005)
     with calls.begin() as call:
-        assert call.run(lambda _: 42, 5.0) == 42
+        assert call.run(lambda _: 42, PATIENCE) == 42
 
 
 # --- figures --------------------------------------------------------------------------------------------

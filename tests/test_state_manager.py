@@ -11,6 +11,7 @@ import pytest
 from PyQt5.QtCore import QObject
 
 from gui.data.state_manager import MAX_SIGNALS, SIGNALS_KEY, StateManager
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -182,7 +183,7 @@ def test_another_thread_is_told_so(state):
 
     thread = threading.Thread(target=meddle)
     thread.start()
-    thread.join(5)
+    thread.join(PATIENCE)
     assert len(errors) == 3
     assert "GUI thread" in errors[0]
     assert state.get("a") is None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,6 +17,7 @@ from cli.doctor import admit
 from cli.doctor_bots import check_strategies
 from cli.doctor_checks import FAIL, OK, Patient
 from core.bots import registry, user_strategies
+from core.bots.limited import Limited
 from core.bots.registry import (
     check_params,
     find_strategy,
@@ -269,17 +270,27 @@ def test_a_file_that_never_ends_is_given_up(tmp_path: Path) -> None:
 def test_a_method_that_hangs_is_given_up_and_not_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(user_strategies, "SHAPE_LIMIT", 0.05)
+    started: list[Limited] = []
+
+    def limited(*given: Any) -> Limited:
+        started.append(Limited(*given))
+        return started[-1]
+
+    monkeypatch.setattr(user_strategies, "Limited", limited)
+    monkeypatch.setattr(user_strategies, "SHAPE_LIMIT", 3600.0)
     slow = GOOD.replace('"mine"', '"mine"\n    defaults = {"lookback": 3}') + (
         "    def check(self, params):\n        while params['lookback'] > 3: pass\n"
     )
     assert load_user_strategies(write(tmp_path, mine=slow)) == ()
     strategy = find_strategy("mine")
-    for _ in range(2):
-        with pytest.raises(StrategyError, match=r"did not answer within 0\.05 s"):
-            strategy.check({"lookback": 4})
+    before = len(started)
+    with monkeypatch.context() as brief:
+        brief.setattr(user_strategies, "SHAPE_LIMIT", 0.05)
+        for _ in range(2):
+            with pytest.raises(StrategyError, match=r"did not answer within 0\.05 s"):
+                strategy.check({"lookback": 4})
+    assert len(started) == before + 1
     assert strategy.check({"lookback": 3}) == ""
-    assert threading.active_count() < 10
 
 
 def test_a_strategy_without_the_base_class_will_do(tmp_path: Path) -> None:

@@ -253,6 +253,17 @@ def test_the_count_is_held_against_the_limit(panel):
     assert about(panel, 30) != "No live price"
 
 
+def test_where_prices_are_pushed_no_symbol_is_over_the_limit(panel):
+    panel.set_instruments([Instrument("BIST", s) for s in BIST30])
+    panel.add_text("NASDAQ:AAPL NYSE:IBM")
+    panel.set_limit(30, all_live=True)
+    assert counted(panel) == "32 of 32 live symbols"
+    assert about(panel, 30) != "No live price"
+    assert "Move it up" not in panel.model().index(30).data(Qt.ToolTipRole)
+    panel.set_limit(30)
+    assert about(panel, 30) == "No live price"
+
+
 def test_a_symbol_unknown_to_the_provider_is_marked_with_a_sentence(panel):
     panel.set_instruments([Instrument("BIST", "XQQQ"), Instrument("BIST", "ASELS")])
     panel.mark_unknown("BIST:XQQQ")

@@ -74,7 +74,7 @@ def test_the_theme_is_switched_while_widgets_live(app, qtbot):
     qtbot.addWidget(button)
     button.show()
     dark = _middle(button)
-    with qtbot.waitSignal(theme.theme_signals().changed, timeout=2000):
+    with qtbot.waitSignal(theme.theme_signals().changed):
         theme.apply_theme(app, "light")
     assert theme.colors() is LIGHT
     assert not theme.is_dark()

@@ -18,6 +18,7 @@ from gui.notifications.gui_call import GuiCaller
 from gui.notifications.toast import MAX_TOASTS, ToastStack
 from gui.theme import apply_theme, colors
 from tests.notification_fakes import signal
+from tests.patience import FOREVER, PATIENCE
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def test_a_click_closes_a_toast(qtbot: QtBot, stack: ToastStack) -> None:
     stack.show_message(signal("A"))
     stack.show_message(signal("B"))
     qtbot.mouseClick(stack.toasts[0], Qt.LeftButton, pos=QPoint(20, 10))
-    qtbot.waitUntil(lambda: [toast.message.symbol for toast in stack.toasts] == ["B"], timeout=3000)
+    qtbot.waitUntil(lambda: [toast.message.symbol for toast in stack.toasts] == ["B"])
 
 
 def test_a_toast_goes_by_itself_but_not_under_the_mouse(qtbot: QtBot, stack: ToastStack) -> None:
@@ -85,7 +86,7 @@ def test_a_toast_goes_by_itself_but_not_under_the_mouse(qtbot: QtBot, stack: Toa
     assert not toast._life.isActive()
     toast._life.setInterval(1)
     QApplication.sendEvent(toast, _event("Leave"))
-    qtbot.waitUntil(lambda: stack.toasts == (), timeout=3000)
+    qtbot.waitUntil(lambda: stack.toasts == ())
 
 
 def _event(name: str) -> Any:
@@ -108,9 +109,9 @@ def test_escape_closes_the_newest_but_only_if_nobody_else_wants_it(
     assert window.focusWidget() is field
     QTest.keyClick(field, Qt.Key_A)
     QTest.keyClick(field, Qt.Key_Escape)
-    qtbot.waitUntil(lambda: [toast.message.symbol for toast in stack.toasts] == ["A"], timeout=3000)
+    qtbot.waitUntil(lambda: [toast.message.symbol for toast in stack.toasts] == ["A"])
     QTest.keyClick(field, Qt.Key_Escape)
-    qtbot.waitUntil(lambda: stack.toasts == (), timeout=3000)
+    qtbot.waitUntil(lambda: stack.toasts == ())
     QTest.keyClick(field, Qt.Key_Escape)
     assert field.text() == "a"
 
@@ -155,8 +156,8 @@ def _in_thread(work: Callable[[], object]) -> tuple[threading.Thread, list[objec
 
 def test_work_is_done_in_the_gui_thread(qtbot: QtBot) -> None:
     caller = GuiCaller()
-    thread, outcome = _in_thread(lambda: caller.call(threading.get_ident, 5.0))
-    qtbot.waitUntil(lambda: bool(outcome), timeout=5000)
+    thread, outcome = _in_thread(lambda: caller.call(threading.get_ident, PATIENCE))
+    qtbot.waitUntil(lambda: bool(outcome))
     thread.join()
     assert outcome == [threading.get_ident()]
     assert caller.call(lambda: 7, 5.0) == 7
@@ -167,27 +168,29 @@ def test_work_that_the_gui_thread_is_too_busy_for_is_never_done(qtbot: QtBot) ->
     thread, outcome = _in_thread(lambda: caller.call(lambda: done.append(1), 0.02))
     thread.join()
     assert "did not respond" in str(outcome[0])
-    qtbot.wait(20)
-    assert done == []
+    thread, _ = _in_thread(lambda: caller.call(lambda: done.append(2), PATIENCE))  # it comes after that
+    qtbot.waitUntil(lambda: bool(done))
+    thread.join()
+    assert done == [2]
 
 
 def test_waiting_work_can_be_cancelled(qtbot: QtBot) -> None:
     caller = GuiCaller()
-    thread, outcome = _in_thread(lambda: caller.call(lambda: None, 10.0))
+    thread, outcome = _in_thread(lambda: caller.call(lambda: None, FOREVER))
     while not caller._jobs:
         thread.join(0.001)
     caller.cancel()
-    thread.join(5)
+    thread.join(PATIENCE)
     assert isinstance(outcome[0], DeliveryError)
-    thread, outcome = _in_thread(lambda: caller.call(lambda: None, 10.0))
-    thread.join(5)
+    thread, outcome = _in_thread(lambda: caller.call(lambda: None, FOREVER))
+    thread.join(PATIENCE)
     assert "closed" in str(outcome[0])
 
 
 @pytest.mark.allow_log("a notification could not be shown")
 def test_a_bug_in_the_gui_thread_comes_back_as_a_failure(qtbot: QtBot) -> None:
     caller = GuiCaller()
-    thread, outcome = _in_thread(lambda: caller.call(lambda: 1 // 0, 5.0))
-    qtbot.waitUntil(lambda: bool(outcome), timeout=5000)
+    thread, outcome = _in_thread(lambda: caller.call(lambda: 1 // 0, PATIENCE))
+    qtbot.waitUntil(lambda: bool(outcome))
     thread.join()
     assert "ZeroDivisionError" in str(outcome[0])

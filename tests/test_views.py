@@ -84,7 +84,7 @@ def test_nonsense_is_passed_over(qtbot, data_dir, text):
     settings.setValue(VIEWS, text)
     settings.sync()
     again = window_in(qtbot, data_dir)
-    qtbot.wait(20)
+    qtbot.waitUntil(lambda: again.alerts._manager is not None)  # all that follows the first paint is done
     assert widths(again.desk.signals.table) == usual
     assert again.desk.chart.panel is None
 

@@ -27,12 +27,15 @@ from core.commands import (
 )
 from core.config import Config, RealTimeConfig
 from core.errors import ConfigError, InputError, SourceError, StorageError
+from core.feed import live_feed
 from core.i18n import set_language
 from core.model import FeedStatus, Freshness, FreshnessChange, Instrument, Notice, Position, Quote
 from core.storage.memory_store import MemoryStore
+from gui.workers import websocket_worker
 from gui.workers.mailbox import Mailbox
 from gui.workers.price_throttle import PriceThrottle
 from gui.workers.websocket_worker import WebSocketWorker
+from tests.patience import PATIENCE
 from tests.scripted import ASELS, BTC, THYAO, FailingStore, QuickBudgets, ScriptedSource, quote, tick
 
 ETH = Instrument("CRYPTO", "ETH")
@@ -120,9 +123,7 @@ def test_prices_signals_and_connection_come_out_of_start(qtbot, studio):
     worker = studio.worker("BTC")
     states = collect(worker.connection_status)
     signals, ticks = collect(worker.signal_triggered), collect(worker.tick_received)
-    with qtbot.waitSignals(
-        [worker.price_updated, worker.tick_received, worker.signal_triggered], timeout=5000
-    ) as got:
+    with qtbot.waitSignals([worker.price_updated, worker.tick_received, worker.signal_triggered]) as got:
         worker.start()
     assert got.all_signals_and_args
     prices = [s.args for s in got.all_signals_and_args if len(s.args) == 3]
@@ -170,7 +171,7 @@ def test_a_position_is_valued_and_told_by_payload(qtbot, studio):
 def test_events_and_results_reach_the_window_and_prices_wait_in_the_mailbox(qtbot, studio):
     worker = studio.worker("BTC", "ETH")
     events = collect(worker.core_event)
-    with qtbot.waitSignal(worker.frame_waiting, timeout=5000):
+    with qtbot.waitSignal(worker.frame_waiting):
         worker.start()
     found: dict[str, float] = {}
 
@@ -198,7 +199,7 @@ def test_the_reason_is_told_in_turkish_too(qtbot, studio):
     set_language("tr")
     studio.prepare = lambda source: setattr(source, "price", 97.0)
     worker = studio.worker()
-    with qtbot.waitSignal(worker.signal_triggered, timeout=5000) as got:
+    with qtbot.waitSignal(worker.signal_triggered) as got:
         worker.start()
     assert got.args[0]["reason"].startswith("Fiyat düştü")
 
@@ -231,13 +232,21 @@ def test_it_works_moved_to_another_thread(qtbot, studio):
     thread = QThread()
     worker.moveToThread(thread)
     thread.started.connect(worker.run)
-    with qtbot.waitSignal(worker.price_updated, timeout=5000):
+    with qtbot.waitSignal(worker.price_updated):
         thread.start()
-    began = time.monotonic()
-    worker.stop()
-    assert time.monotonic() - began < 3 and states == [False, True, False]
+    patient_end(worker)
+    assert states == [False, True, False]
     thread.quit()
-    assert thread.wait(1000)
+    assert thread.wait(int(1000 * PATIENCE))
+
+
+def patient_end(worker: WebSocketWorker) -> None:
+    """Stop it with limits that are far off: its threads must end because they are told to."""
+    assert live_feed.JOIN_SECONDS < websocket_worker.JOIN_MS / 1000 < 3
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(live_feed, "JOIN_SECONDS", PATIENCE)
+        patch.setattr(websocket_worker, "JOIN_MS", int(1000 * PATIENCE))
+        worker.stop()
 
 
 @pytest.mark.parametrize("answer", ["prices", "hang", "refuse"])
@@ -252,9 +261,7 @@ def test_it_ends_within_three_seconds_whatever_the_source_does(qtbot, studio, an
     worker = studio.worker()
     worker.start()
     qtbot.waitUntil(lambda: bool(studio.sources and studio.sources[0].fetches))
-    began = time.monotonic()
-    worker.stop()
-    assert time.monotonic() - began < 3
+    patient_end(worker)
     assert worker.isFinished() and studio.sources[0].closed.is_set()
     worker.stop()
 
@@ -273,7 +280,7 @@ def test_it_can_be_stopped_before_and_right_after_the_start(qtbot, studio):
 def test_it_can_be_stopped_from_its_own_thread(qtbot, studio):
     worker = studio.worker()
     worker.price_updated.connect(lambda *_: worker.stop(), Qt.DirectConnection)
-    with qtbot.waitSignal(worker.finished, timeout=5000):
+    with qtbot.waitSignal(worker.finished):
         worker.start()
 
 
@@ -299,7 +306,7 @@ def test_without_autostart_the_feed_waits_for_start_feed(qtbot, studio):
     worker.start()
     qtbot.waitUntil(lambda: any(isinstance(e, InstrumentsChanged) for e in events))
     assert studio.sources == []
-    with qtbot.waitSignal(worker.price_updated, timeout=5000):
+    with qtbot.waitSignal(worker.price_updated):
         worker.start_feed()
 
 
@@ -351,7 +358,7 @@ def test_a_store_that_cannot_be_opened_is_one_sentence_and_an_end(qtbot, studio)
 
     worker = studio.worker(open_store=refuse)
     errors, events = collect(worker.error_occurred), collect(worker.core_event)
-    with qtbot.waitSignal(worker.finished, timeout=5000):
+    with qtbot.waitSignal(worker.finished):
         worker.start()
     assert errors == ["the data directory is read-only"]
     assert any(isinstance(e, Notice) and e.params == {"text": errors[0]} for e in events)
@@ -364,7 +371,7 @@ def test_a_bug_ends_the_worker_with_a_sentence_not_the_program(qtbot, studio):
 
     worker = studio.worker(open_store=explode)
     errors = collect(worker.error_occurred)
-    with qtbot.waitSignal(worker.finished, timeout=5000):
+    with qtbot.waitSignal(worker.finished):
         worker.start()
     assert len(errors) == 1 and "ZeroDivisionError: oops" in errors[0]
 
@@ -378,7 +385,7 @@ def test_a_store_that_cannot_be_closed_does_not_keep_it_from_ending(qtbot, studi
             raise StorageError("stuck")
 
     worker = studio.worker(open_store=lambda _: Sticky())
-    with qtbot.waitSignal(worker.price_updated, timeout=5000):
+    with qtbot.waitSignal(worker.price_updated):
         worker.start()
     worker.stop()
     assert worker.isFinished()
@@ -393,13 +400,29 @@ def test_a_full_disk_is_told_and_the_signal_all_the_same(qtbot, studio):
     worker.start()
     qtbot.waitUntil(lambda: any(isinstance(e, InstrumentsChanged) for e in events))
     store.broken = True
-    with qtbot.waitSignal(worker.signal_triggered, timeout=5000):
+    with qtbot.waitSignal(worker.signal_triggered):
         worker.start_feed()
     qtbot.waitUntil(lambda: len(errors) == 1)
     assert "the disk is full" in errors[0]
 
 
 # --- the throttle ---------------------------------------------------------------------------------------
+
+
+class ReadClock(SystemClock):
+    """Remembers what each thread has read last: by that the engine's has judged what it emits, though the
+    machine may hold it up before it does."""
+
+    def __init__(self) -> None:
+        self._own = threading.local()
+
+    @property
+    def read(self) -> float:
+        return float(self._own.moment)
+
+    def monotonic(self) -> float:
+        self._own.moment = super().monotonic()
+        return self.read
 
 
 def test_price_updated_keeps_its_interval_and_ends_on_the_latest_price(qtbot, studio):
@@ -418,23 +441,24 @@ def test_price_updated_keeps_its_interval_and_ends_on_the_latest_price(qtbot, st
         return found
 
     studio.prepare = lambda source: setattr(source, "answer", burst)
-    worker = studio.worker("BTC", "ETH", settings=config(update_interval_ms=60))
+    clock = ReadClock()
+    worker = studio.worker("BTC", "ETH", settings=config(update_interval_ms=60), clock=clock)
     emitted: dict[str, list[tuple[float, float]]] = defaultdict(list)
 
     def note(name: str, price: float, change: float) -> None:
-        emitted[name].append((time.monotonic(), price))
+        emitted[name].append((clock.read, price))
 
     worker.price_updated.connect(note, Qt.DirectConnection)
     ticks = collect(worker.tick_received)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("core.feed.runner.log.warning", lambda *a: None)
         worker.start()
-        qtbot.waitUntil(lambda: all(len(emitted[name]) >= 6 for name in ("BTC", "ETH")), timeout=8000)
+        qtbot.waitUntil(lambda: all(len(emitted[name]) >= 6 for name in ("BTC", "ETH")))
         enough.set()
-        qtbot.waitUntil(lambda: all(emitted[name][-1][1] == told[name] for name in told), timeout=2000)
+        qtbot.waitUntil(lambda: all(emitted[name][-1][1] == told[name] for name in told))
     assert len(ticks) > 3 * sum(map(len, emitted.values()))
     for moments in emitted.values():
-        assert all(b - a >= 0.0595 for (a, _), (b, _) in pairwise(moments))
+        assert all(b - a >= 0.06 for (a, _), (b, _) in pairwise(moments))
 
 
 def test_the_last_price_comes_out_even_if_the_worker_ends(qtbot, studio):

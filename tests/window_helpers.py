@@ -128,9 +128,9 @@ def keep(qtbot: Any, window: MainWindow) -> MainWindow:
 def show(qtbot: Any, window: MainWindow) -> MainWindow:
     """Show `window` and wait until it is painted and its engine runs."""
     keep(qtbot, window)
-    with qtbot.waitSignal(window.first_painted, timeout=5000):
+    with qtbot.waitSignal(window.first_painted):
         window.show()
-    qtbot.waitUntil(window.worker.isRunning, timeout=5000)
+    qtbot.waitUntil(window.worker.isRunning)
     return window
 
 
@@ -159,9 +159,9 @@ def says(window: MainWindow, part: str) -> Callable[[], bool]:
     return lambda: part in window.notice_bar.sentence
 
 
-def wait(qtbot: Any, condition: Callable[[], bool], timeout: int = 5000) -> None:
+def wait(qtbot: Any, condition: Callable[[], bool]) -> None:
     """Let the event loop run until `condition` holds."""
-    qtbot.waitUntil(condition, timeout=timeout)
+    qtbot.waitUntil(condition)
 
 
 def refused() -> SourceError:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
-from core.bars.derive import MINUTE, merge, since, union
+from core.bars.derive import MINUTE, end_of, merge, since, union
 from core.bars.sessions import DAY, Sessions
 from core.commands import BarsLoaded, BarUpdated
 from core.model import Bar
@@ -14,6 +16,14 @@ MOST_BARS = 5000
 MOST_MINUTES = 20_000
 Load = Callable[[str, int, int], Sequence[Bar]]
 """The newest bars (key, seconds, limit) that are known, oldest first."""
+
+
+class Hole(NamedTuple):
+    """Minutes of sessions that are missing: the first one begins at `begin`, the last one ends at `end`."""
+
+    key: str
+    begin: float
+    end: float
 
 
 class _Series:
@@ -66,17 +76,16 @@ class BarBook:
             if not shelf.series:
                 del self._shelves[key]
 
-    def add_minutes(self, bars: Iterable[Bar]) -> list[Bar]:
-        """Take in live one-minute bars; the result are those before which something is missing."""
-        gaps = []
+    def add_minutes(self, bars: Iterable[Bar]) -> list[Hole]:
+        """Take in live one-minute bars; the result is what is missing right before them."""
+        holes = []
         for bar in bars:
             shelf = self._shelves.get(bar.key)
             if shelf is None:
                 continue
             minutes = shelf.minutes
             if not minutes or bar.start > minutes[-1].start:
-                if not minutes or self._is_gap(minutes[-1], bar):
-                    gaps.append(bar)
+                holes += self._before(bar, minutes[-1] if minutes else None)
                 minutes.append(bar)
             elif bar.start == minutes[-1].start:
                 minutes[-1] = bar
@@ -84,7 +93,7 @@ class BarBook:
                 shelf.minutes = union(minutes, (bar,))
             for series in shelf.series.values():
                 series.changed = True
-        return gaps
+        return holes
 
     def add_history(self, key: str, seconds: int, bars: Sequence[Bar]) -> list[BarsLoaded]:
         """Take in a provider's finished bars; they win over ours. The result are the series that changed."""
@@ -99,6 +108,24 @@ class BarBook:
             return []
         series.told = union(series.told, bars)
         return [self._loaded(key, seconds)]
+
+    def hole(self, key: str, after: float, now: float | None = None) -> Hole | None:
+        """What is missing after a moment, from the first to the last missing minute, in the session of the
+        newest minute or of `now`: before that minute, or up to `now`. No minute is missing where a provider's
+        own bar stands in each watched series."""
+        shelf = self._shelves.get(key)
+        if shelf is None:
+            return None
+        newest = shelf.minutes[-1].start if shelf.minutes else None
+        session = None
+        for moment in (now, newest):
+            if moment is not None and session is None:
+                session = self._sessions.at(key.partition(":")[0], moment)
+        until = newest if now is None else now - now % MINUTE
+        if session is None or until is None:
+            return None
+        begin = max(after, session[0], min(self._told_until(n, s) for n, s in shelf.series.items()))
+        return _missing(key, since(shelf.minutes, begin), begin, min(until, session[1]))
 
     def updates(self) -> list[BarUpdated]:
         """What has changed since the last call: of each series its last bars, oldest first."""
@@ -127,11 +154,30 @@ class BarBook:
         series.changed = False
         return BarsLoaded(key, seconds, tuple(bars))
 
-    def _is_gap(self, before: Bar, bar: Bar) -> bool:
-        """Whether a minute is missing between two bars, one that should have been there."""
-        session = self._sessions.at(bar.key.partition(":")[0], bar.start)
-        begin = session[0] if session is not None else bar.start
-        return bar.start - max(before.start + MINUTE, begin) >= MINUTE
+    def _before(self, bar: Bar, last: Bar | None) -> list[Hole]:
+        """What is missing between the `last` minute and `bar`, and should have been there."""
+        exchange = bar.key.partition(":")[0]
+        session = self._sessions.at(exchange, bar.start)
+        opened = session[0] if session is not None else bar.start
+        begin = opened if last is None else last.start + MINUTE
+        if begin < opened and begin >= self._sessions.closed_before(exchange, bar.start):
+            begin = opened  # nothing is missing but the night
+        return [Hole(bar.key, begin, bar.start)] if bar.start - begin >= MINUTE else []
+
+    def _told_until(self, seconds: int, series: _Series) -> float:
+        """Up to where the provider's own bars reach in a series that is made of minutes after them."""
+        return end_of(series.told[-1], seconds, self._sessions) if series.told else -math.inf
+
+
+def _missing(key: str, minutes: Sequence[Bar], begin: float, until: float) -> Hole | None:
+    """From the first to the last minute between two moments that is not among `minutes`, oldest first."""
+    first = last = None
+    expected = begin
+    for start in (*(bar.start for bar in minutes if bar.start < until), until):
+        if start - expected >= MINUTE:
+            first, last = (expected if first is None else first), start
+        expected = start + MINUTE
+    return None if first is None or last is None else Hole(key, first, last)
 
 
 def known_length(seconds: int) -> bool:

@@ -20,6 +20,14 @@ def start_of(bar: Bar) -> float:
     return bar.start
 
 
+def end_of(bar: Bar, seconds: int, sessions: Sessions) -> float:
+    """Where a provider's bar ends: after its length or with its session."""
+    session = sessions.at(bar.key.partition(":")[0], bar.start)
+    if session is None:
+        return bar.start + seconds
+    return session[1] if seconds >= 86_400 else min(bar.start + seconds, session[1])
+
+
 def combine(bars: Sequence[Bar], start: float) -> Bar:
     """One bar over `bars` (at least one, oldest first); its volume is the sum of those that are known."""
     volumes = [bar.volume for bar in bars if bar.volume is not None]
@@ -41,7 +49,7 @@ def merge(told: Sequence[Bar], minutes: Iterable[Bar], seconds: int, sessions: S
     bar next to them is shorter, so that no minute is in two bars and none is lost.
     """
     starts = [bar.start for bar in told]
-    ends = [_end(bar, seconds, sessions) for bar in told]
+    ends = [end_of(bar, seconds, sessions) for bar in told]
     result = list(told)
     group: list[Bar] = []
     begin, where = 0.0, (-1.0, -1)
@@ -77,11 +85,3 @@ def union(ours: Sequence[Bar], theirs: Sequence[Bar]) -> list[Bar]:
 def since(bars: Sequence[Bar], start: float) -> Sequence[Bar]:
     """The bars that begin at `start` or later."""
     return bars[bisect_left(bars, start, key=start_of) :]
-
-
-def _end(bar: Bar, seconds: int, sessions: Sessions) -> float:
-    """Where a provider's bar ends: after its length or with its session."""
-    session = sessions.at(bar.key.partition(":")[0], bar.start)
-    if session is None:
-        return bar.start + seconds
-    return session[1] if seconds >= 86_400 else min(bar.start + seconds, session[1])

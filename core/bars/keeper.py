@@ -7,10 +7,11 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 
 from core.bars.aggregate import Aggregator
-from core.bars.book import MOST_BARS, BarBook, known_length
+from core.bars.book import MOST_BARS, BarBook, Hole, known_length
 from core.bars.derive import MINUTE, merge, start_of, union
 from core.bars.history import usable
 from core.bars.pruner import Pruner
+from core.bars.requests import HistoryRequests, Holes
 from core.bars.sessions import Sessions
 from core.bars.writer import BarWriter
 from core.clock import Clock
@@ -26,8 +27,6 @@ log = logging.getLogger(__name__)
 
 SHOW_EVERY = 0.1
 """Seconds between two updates of a watched series."""
-ASK_AGAIN = 300.0
-"""Seconds between two requests for what is missing of a watched series."""
 MOST_LOOKED_AT = 3000
 """So many minutes are read at most for one who does not watch."""
 TOLD_LENGTHS = (60, 300, 900, 3600, 86_400)
@@ -38,6 +37,7 @@ PRUNE_LATEST = 3600.0
 """Seconds for which a step of pruning waits at most for a quiet moment."""
 
 AskHistory = Callable[[Instrument, int, int], None]
+DropHistory = Callable[[str, int], None]
 
 
 class BarKeeper:
@@ -53,6 +53,9 @@ class BarKeeper:
         self.keep_days = keep_days
         self.ask_history: AskHistory = lambda instrument, seconds, count: None
         """Called with an instrument, a bar's seconds and how many bars are wanted of a provider."""
+        self.drop_history: DropHistory = lambda key, seconds: None
+        """Called with a key and a bar's seconds when nobody looks at them any more."""
+        self._for_bots: set[tuple[str, int]] = set()
         self._set_up(store, calendar, simulated=simulated, round_the_clock=round_the_clock)
 
     def _set_up(
@@ -69,7 +72,8 @@ class BarKeeper:
         self._book = BarBook(self._sessions, self._known)
         self._pruner = Pruner(store, self._sessions)
         self._next_show = 0.0
-        self._asked: dict[tuple[str, int], float] = {}
+        self._requests = HistoryRequests(self._ask_provider, self._clock)
+        self._holes = Holes()
         self._next_prune = self._clock.monotonic() + PRUNE_FIRST
 
     def change_world(self, store: Store, *, simulated: bool, round_the_clock: bool) -> None:
@@ -97,12 +101,22 @@ class BarKeeper:
             raise InputError(tr("bars.no_such_series", key=key, seconds=seconds))
         self._take()
         self._bus.publish(self._book.open(key, seconds))
-        self._ask(key, seconds, patient=False)
+        told = self._told_length(seconds)
+        self._requests.ask(key, told, MOST_BARS)
+        if told != MINUTE:
+            # The provider's bars are finished ones: the bar that grows is made of minutes, since its begin.
+            grows = self._aggregator.current(key) is not None
+            now = None if grows else self._clock.time()
+            self._want_minutes(self._book.hole(key, self._holes.told(key), now))
 
     def unwatch(self, key: str, seconds: int) -> None:
         """Do not publish it any more."""
         self._book.shut(key, seconds)
-        self._asked.pop((key, seconds), None)
+        watched = {length for name, length in self._book.watched() if name == key}
+        for told in {MINUTE, seconds} - ({MINUTE, *watched} if watched else set()):
+            if (key, told) not in self._for_bots:
+                self._requests.drop(key, told)
+                self.drop_history(key, told)
 
     def known(self, key: str, seconds: int, most: int) -> list[Bar]:
         """The newest bars of a series that are known, `most` at most, the last one perhaps still growing;
@@ -114,7 +128,10 @@ class BarKeeper:
 
     def request(self, key: str, seconds: int, *, patient: bool = True) -> None:
         """Ask a provider for what came before the bars that are known; if `patient`, not too often."""
-        self._ask(key, seconds, patient=patient)
+        told = self._told_length(seconds)
+        self._for_bots.add((key, told))
+        act = self._requests.want if patient else self._requests.ask
+        act(key, told, MOST_BARS)
 
     def on_history(self, key: str, seconds: int, bars: Sequence[Bar]) -> None:
         """A provider's bars have come."""
@@ -122,15 +139,14 @@ class BarKeeper:
         if len(good) < len(bars):
             log.info("%d of %d bars of %s are of no use", len(bars) - len(good), len(bars), key)
         self._take()
+        told = good[-1].start + seconds if good else -math.inf
         if self._world[0]:
             good = self._before_ours(key, good)
-        if not good:
-            return
+        if good:
+            self._add_history(key, seconds, good)
+        self._requests.told(key, seconds)
         if seconds == MINUTE:
-            self._aggregator.finish(key, good[-1].start)
-        self._writer.put(good, seconds)
-        for loaded in self._book.add_history(key, seconds, good):
-            self._bus.publish(loaded)
+            self._want_minutes(self._holes.judge(key, told, lambda after: self._book.hole(key, after)))
 
     # --- as time goes by ----------------------------------------------------------------------------
 
@@ -143,6 +159,8 @@ class BarKeeper:
                 self._bus.publish(update)
         if now >= self._writer.next_write:
             self.flush()
+        if now >= self._requests.next_due:
+            self._requests.carry_out()
 
     def next_due(self) -> float:
         """When `end_batch` has something to do, by the monotonic clock."""
@@ -187,22 +205,40 @@ class BarKeeper:
         changed = self._aggregator.take_changed()
         if changed:
             self._writer.put(changed, MINUTE)
-            self._ask_for_gaps(self._book.add_minutes(changed))
+            for hole in self._book.add_minutes(changed):
+                self._ask_for(hole)
 
-    def _ask_for_gaps(self, gaps: Iterable[Bar]) -> None:
-        keys = {bar.key for bar in gaps}
-        if keys:
-            for key, seconds in self._book.watched():
-                if key in keys:
-                    self._ask(key, seconds, patient=True)
+    def _add_history(self, key: str, seconds: int, good: list[Bar]) -> None:
+        if seconds == MINUTE:
+            self._aggregator.finish(key, good[-1].start)
+        self._writer.put(good, seconds)
+        for loaded in self._book.add_history(key, seconds, good):
+            self._bus.publish(loaded)
 
-    def _ask(self, key: str, seconds: int, *, patient: bool) -> None:
-        now = self._clock.monotonic()
-        if patient and now < self._asked.get((key, seconds), -math.inf) + ASK_AGAIN:
+    def _told_length(self, seconds: int) -> int:
+        """The length of the bars of which a series is made, among those that a provider tells here."""
+        return seconds if seconds in TOLD_LENGTHS and not self._world[0] else MINUTE
+
+    def _ask_for(self, hole: Hole) -> None:
+        """Want what is missing, in minutes, and in the bars of watched series that it is as long as."""
+        self._want_minutes(hole)
+        for key, seconds in self._book.watched():
+            told = self._told_length(seconds)
+            if key == hole.key and MINUTE < told <= hole.end - hole.begin:
+                self._requests.want(key, told, MOST_BARS)
+
+    def _want_minutes(self, hole: Hole | None) -> None:
+        """Want the minutes of a hole's session: no more requests than for the hole, and each other series
+        finds them. A made-up past comes before our own bars, so it fills no holes."""
+        if hole is None or self._world[0]:
             return
-        self._asked[key, seconds] = now
-        told = seconds if seconds in TOLD_LENGTHS and not self._world[0] else MINUTE
-        self.ask_history(Instrument.from_key(key), told, MOST_BARS)
+        session = self._sessions.at(hole.key.partition(":")[0], hole.end - 1)
+        opened, closed = session if session is not None else (hole.begin, hole.end)
+        length = closed - opened + max(0.0, opened - hole.begin)
+        self._requests.want(hole.key, MINUTE, min(MOST_BARS, math.ceil(length / MINUTE)))
+
+    def _ask_provider(self, key: str, seconds: int, count: int) -> None:
+        self.ask_history(Instrument.from_key(key), seconds, count)
 
     def _open_all(self, watched: Iterable[tuple[str, int]]) -> None:
         for key, seconds in watched:

@@ -44,6 +44,12 @@ class Sessions:
         start = opened + math.floor((moment - opened) / seconds) * seconds
         return start, min(start + seconds, closed)
 
+    def closed_before(self, exchange: str, moment: float) -> float:
+        """When the session before that of `moment` closed."""
+        if self._round_the_clock:
+            return moment - moment % DAY
+        return self._calendar.previous_session_close(exchange, moment)
+
     def of_daily(self, exchange: str, stamp: float) -> Times | None:
         """The session that a daily bar means which a provider has stamped `stamp` (see `session_day`)."""
         if self._round_the_clock:

@@ -17,15 +17,19 @@ from core.bots.setting import Shape, World
 from core.bots.spot import Spot
 from core.bots.strategy import Wake
 from core.bots.trader import Trader
+from core.bots.trading_day import TradingDay
 from core.config import BotConfig
 from core.engine.noise import make_filter
 from core.engine.signals import SignalRule
+from core.i18n import tr
 from core.instruments import parse_instrument
+from core.price_rules import currency_of
 
 MakeBroker = Callable[[BotConfig, Sequence[BotOrder]], Broker]
 ATR_SECONDS = 900
 """The bars of which the average true range is made where the strategy wants none."""
-_LEVELS = ("stop_loss_pct", "take_profit_pct", "trailing_stop_pct", "trailing_stop_atr")
+_FIXED = ("stop_loss_pct", "take_profit_pct")
+_TRAILING = ("trailing_stop_pct", "trailing_stop_atr")
 
 
 def keys_of(config: BotConfig, world: World) -> tuple[str, ...]:
@@ -62,14 +66,17 @@ class BotBase:
         self._series_changed = False
         self._filled = True
         """Whether what it is worth may have changed without a price."""
-        self._day = -math.inf
-        self._day_base = config.cash
+        self.day = TradingDay(config.cash)
+        self.refused: tuple[str, ...] = ()
+        """The instruments of an edit that must wait until nothing is held."""
         memory: dict[str, Any] = {} if record is None else record.memory
         self._notebook = Notebook(config.id, memory.get("ids"))
         self.trader = self._make_trader(record)
         if record is not None:
             self._restore(record)
         self._set_up(config, shape, record)
+        self.currency = self.currency_for(config) if record is None else currency_of(record.state.key)
+        """That of its money."""
 
     # --- setting up ---------------------------------------------------------------------------------
 
@@ -132,14 +139,37 @@ class BotBase:
         return rule
 
     def _protect_anew(self, spot: Spot, position: BotPosition, old: BotConfig) -> None:
-        """Levels by the new configuration where they are others; else the stored ones stay."""
-        if all(getattr(old, name) == getattr(self.config, name) for name in _LEVELS):
-            spot.guard(position, trailing=self.trader.trails)
+        """Levels by the new configuration where they are others; else the stored ones stay. A trailing stop
+        is loosened only by another rule for it, and never goes before the new one is known."""
+        trails = self.trader.trails
+        if not self._edited(old, *_FIXED, *_TRAILING):
+            spot.guard(position, trailing=trails)
             return
+        spot.other_rules = spot.other_rules or self._edited(old, *_TRAILING)
         high = position.high_water
-        if self.trader.trails and high is None:
+        if trails and high is None:
             high = position.entry_price if spot.price is None else exact(spot.price)
-        self.trader.arm(spot, position, high if self.trader.trails else None)
+        self.trader.arm(spot, position, high if trails else None)
+
+    def _edited(self, old: BotConfig, *names: str) -> bool:
+        return any(getattr(old, name) != getattr(self.config, name) for name in names)
+
+    def currency_for(self, config: BotConfig) -> str:
+        """The currency of the instruments that `config` names."""
+        return currency_of(keys_of(config, self.world)[0])
+
+    def follows(self, config: BotConfig) -> bool:
+        """Whether it works by `config` in this world."""
+        same = self.config == config and self.keys == keys_of(config, self.world)
+        return same and not self.refused and self.currency == self.currency_for(config)
+
+    def refusal(self, config: BotConfig) -> str:
+        """Why it cannot work by `config` yet, "" if it can: its money is of one currency."""
+        held, wanted = self.trader.account.positions, self.currency_for(config)
+        if not held or wanted == self.currency:
+            return ""
+        names = ", ".join(key.partition(":")[2] for key in held)
+        return tr("bots.other_currency", name=config.name, held=names, currency=self.currency, wanted=wanted)
 
     def set_world(self, world: World) -> None:
         """Other figures of the signal rule, or another calendar."""
@@ -183,7 +213,7 @@ class BotBase:
     @property
     def daily_pnl(self) -> float:
         """By how much the equity has grown since the exchange's day began: realised and open, after fees."""
-        return self.equity - self._day_base
+        return self.equity - self.day.base
 
     @property
     def status(self) -> BotStatus:
@@ -244,14 +274,14 @@ class BotBase:
         trader = self.trader
         memory: dict[str, Any] = {
             "ids": dict(self._notebook.numbers), "mode": self.mode.value, "seconds": self._series_length()[0],
-            "deposit": plain(trader.account.deposit), "day_base": self._day_base,
+            "deposit": plain(trader.account.deposit), **self.day.dump(),
             "day_trades": trader.day_trades, "cooling": trader.cooling_until, "last_key": trader.last_key,
             "spots": {key: spot.dump() for key, spot in self.spots.items()},
         }  # fmt: skip
-        if self._day > 0:
-            memory["day"] = self._day
         if not self.market_open:
             memory["closed"] = True
+        if self.refused:
+            memory["refused"] = list(self.refused)
         if self.rule is not None:
             memory["rules"] = {key: self.rule.dump(key) for key in self.spots}
         return memory
@@ -265,12 +295,12 @@ class BotBase:
         self.trader.last_key = memory.get("last_key", "")
         self.trader.cooling_until = memory.get("cooling", 0.0)
         self.trader.day_trades = memory.get("day_trades", 0)
-        self._day = memory.get("day", -math.inf)
-        self._day_base = memory.get("day_base", state.equity)
+        self.day.restore(memory, state.equity)
         self.market_open = not memory.get("closed", False)
+        self.refused = tuple(memory.get("refused", ()))
 
     def _set_deposit(self, cash: float) -> None:
         """The configured cash has changed from that of `config` to `cash`."""
         account = self.trader.account
         account.set_deposit(add(account.deposit, subtract(exact(cash), exact(self.config.cash))))
-        self._day_base += cash - self.config.cash
+        self.day.base += cash - self.config.cash

@@ -8,18 +8,20 @@ the day's limits; only then is the strategy asked.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
-from core.bots.base_bot import BotBase
+from core.bots.base_bot import BotBase, keys_of
 from core.bots.model import BotAlertKind, BotPosition, BotStatus
 from core.bots.money import exact
 from core.bots.risk import day_is_over, enforced_stop
 from core.bots.setting import Blind, Shape
 from core.bots.spot import Spot
 from core.bots.strategy import Action, Decision, View, Wake
+from core.bots.trading_day import TradingDay
 from core.config import BotConfig
-from core.exchanges import exchange_of
+from core.exchanges import exchange_of, has_hours
 from core.i18n import tr
 from core.model import Freshness, Quote, Tick
 
@@ -42,14 +44,10 @@ class Bot(BotBase):
     def stop(self, now: float, reason: str = "flatten", *, flatten: bool = False) -> None:
         """Let the strategy rest. Open positions stay guarded; with `flatten` they end at the next price that
         may be traded on."""
-        self.mode = BotStatus.STOPPED
+        self.mode, self.last_error = BotStatus.STOPPED, None
         self.trader.cancel_all(now)
         if flatten:
-            for key in list(self.trader.account.positions):
-                spot = self.spots[key]
-                self.trader.exit(spot, now, reason)
-                if spot.tradable:
-                    self.trader.match(spot, now)
+            self._flatten(now, reason)
         self._matters()
 
     def fail(self, error: str, now: float) -> None:
@@ -65,9 +63,34 @@ class Bot(BotBase):
         self.retired = True
         self.stop(now)
 
-    def reconfigure(self, config: BotConfig, shape: Shape, now: float) -> None:
-        """The owner has edited it. What waits is taken back, as it was ordered by other rules."""
-        before = self.config
+    def reconfigure(self, config: BotConfig, shape: Shape, now: float) -> bool:
+        """The owner has edited it. What waits is taken back, as it was ordered by other rules.
+
+        Without positions, other money comes with another currency; with them such an edit must wait: the bot
+        goes into error, still guarding them by its former rules, and the answer is False.
+        """
+        refusal = self.refusal(config)
+        if refusal:
+            self._refuse(keys_of(config, self.world), refusal, now)
+            return False
+        before, running = self.config, self.running
+        if self.currency_for(config) != self.currency:
+            self.start_over(config, shape)
+            self.mode = BotStatus.RUNNING if running else BotStatus.STOPPED
+        else:
+            self._adopt(config, shape, now)
+        self.retired, self.refused = False, ()
+        self._config_changed = self._filled = True
+        if shape.error:
+            self.fail(shape.error, now)
+        elif config.autostart and not before.autostart and not self.day_is_over(now):
+            self.start()
+        elif self.mode is BotStatus.ERROR:  # what was wrong may be mended; its owner decides
+            self.mode, self.last_error = BotStatus.STOPPED, None
+        self._matters()
+        return True
+
+    def _adopt(self, config: BotConfig, shape: Shape, now: float) -> None:
         self.trader.cancel_all(now)
         self._set_deposit(config.cash)
         rules = {} if self.rule is None else {key: self.rule.dump(key) for key in self.spots}
@@ -75,15 +98,12 @@ class Bot(BotBase):
         if self.rule is not None:
             for key in self.spots:
                 self.rule.load(key, rules.get(key))
-        self.retired = False
-        self._config_changed = True
-        if shape.error:
-            self.fail(shape.error, now)
-        elif config.autostart and not before.autostart:
-            self.start()
-        elif self.mode is BotStatus.ERROR:  # what was wrong may be mended; its owner decides
-            self.mode, self.last_error = BotStatus.STOPPED, None
-        self._matters()
+
+    def _refuse(self, keys: tuple[str, ...], why: str, now: float) -> None:
+        """An edit must wait; it is told once."""
+        if self.refused != keys or self.retired:
+            self.refused, self.retired = keys, False
+            self.fail(why, now)
 
     def start_over(self, config: BotConfig, shape: Shape) -> None:
         """Begin anew, at rest, with the configured cash and nothing else; ids and version go on counting."""
@@ -94,10 +114,11 @@ class Bot(BotBase):
         self.config, self.retired = config, False
         self.trader = self._make_trader(None)
         self.spots = {}
-        self._day, self._day_base = -math.inf, config.cash
+        self.day = TradingDay(config.cash)
         self._config_changed = self._series_changed = True
-        self.mode, self.last_error = BotStatus.STOPPED, None
+        self.mode, self.last_error, self.refused = BotStatus.STOPPED, None, ()
         self._set_up(config, shape)
+        self.currency = self.currency_for(config)
         self._matters()
 
     def recover(self, blind: Blind, now: float) -> None:
@@ -120,9 +141,18 @@ class Bot(BotBase):
             self.market_open = is_open
             self._matters()
 
+    def follow_day(self, session_of: Callable[[str], float], now: float) -> None:
+        """Begin the day when its session opens, whether prices come or not; `session_of` tells of an exchange
+        when its current or last session opened."""
+        if self.day.known and self._main:
+            session = session_of(self._main.rstrip(":"))
+            if session > self.day.session:
+                self._begin_day(session, now)
+
     def day_is_over(self, now: float | None = None) -> str:
         """Which limit of today has been reached, "" if none; at `now`, none of another day."""
-        if now is not None and self._day > 0 and _date(self._main, now) != _date(self._main, self._day):
+        day = self.day
+        if now is not None and day.known and _date(self._main, now) != _date(self._main, day.session):
             return ""
         return day_is_over(self.config, self.daily_pnl)
 
@@ -141,10 +171,13 @@ class Bot(BotBase):
             return False
         if effective == spot.effective and price == spot.price and received == spot.received:
             # The same price again is of this moment again.
+            self.dirty = self.dirty or spot.freshness is not tick.freshness
             spot.tradable, spot.freshness = True, tick.freshness
             return False
-        if session > self._day and spot.key.startswith(self._main):
+        if session > self.day.session and spot.key.startswith(self._main):
             self._begin_day(session, received)
+        if spot.counted is not None and session == self.day.session and tick.previous_close is not None:
+            self.day.count_from(spot, tick.previous_close)
         spot.price, spot.effective, spot.received = price, effective, received
         spot.freshness, spot.simulated, spot.tradable = tick.freshness, tick.simulated, True
         self.dirty = True
@@ -156,10 +189,10 @@ class Bot(BotBase):
             self._watch_levels(spot, price, received, gap)
         if self.trader.blind:
             self.trader.blind.pop(spot.key, None)
-        if self.mode is not _RUNNING:
-            return False
         # Only a price of what is held, or a fill, changes what the bot is worth.
         if self._limited and (spot.quantity or self._filled) and self._ends_day(received):
+            return False
+        if self.mode is not _RUNNING:
             return False
         return self._wakes(spot, tick, session, gap, finished)
 
@@ -172,7 +205,7 @@ class Bot(BotBase):
             self.dirty = True
 
     def on_freshness(self, spot: Spot, freshness: Freshness) -> None:
-        """The last price has aged, or its market has closed."""
+        """The last price has aged, is disputed, or its market has closed."""
         spot.tradable = False
         if spot.price is not None and freshness is not spot.freshness:
             spot.freshness = freshness
@@ -192,16 +225,21 @@ class Bot(BotBase):
             position=self.trader.account.positions.get(spot.key), bars=bars, signal=signal,
         )  # fmt: skip
 
-    def decide(self, spot: Spot, decision: Decision, memory: dict[str, Any], at: float) -> None:
-        """Do what the strategy wants, at the Unix time `at`."""
+    def decide(self, spot: Spot, asked: View, decision: Decision, memory: dict[str, Any], at: float) -> bool:
+        """Do what the strategy wants, at the Unix time `at`. False, and nothing is done or remembered, if the
+        position is another one than that in the view about which it was `asked`."""
+        if not _same(asked.position, self.trader.account.positions.get(spot.key)):
+            spot.signal = spot.signal or asked.signal
+            return False
         spot.memory = memory
         self.dirty = True
         if decision.action is Action.HOLD or not self.running:
-            return
+            return True
         self._act(spot, decision, at)
         if spot.working and spot.tradable:
             self._match(spot, at)
         self._take_notes()
+        return True
 
     def _act(self, spot: Spot, decision: Decision, at: float) -> None:
         held = self.trader.account.positions
@@ -280,8 +318,10 @@ class Bot(BotBase):
         return position
 
     def _ends_day(self, at: float) -> bool:
-        """Stop for today if a limit is reached."""
+        """Stop for today if a limit is reached. What a bot at rest or in error still holds is guarded too."""
         self._filled = False
+        if self.mode is not _RUNNING and not self.trader.exposed:
+            return False
         reason = self.day_is_over()
         if not reason:
             return False
@@ -289,14 +329,31 @@ class Bot(BotBase):
             BotAlertKind.LIMIT, self.shown_key(), at, simulated=self._simulated, reason=reason,
             pnl=round(self.daily_pnl, 2),
         )  # fmt: skip
-        self.stop(at, reason, flatten=True)
+        if self.mode is _RUNNING:
+            self.stop(at, reason, flatten=True)
+        else:
+            self._flatten(at, reason)
+            self._matters()
         return True
+
+    def _flatten(self, at: float, reason: str) -> None:
+        """End all positions, each at the next price that may be traded on."""
+        for key in list(self.trader.account.positions):
+            spot = self.spots[key]
+            self.trader.exit(spot, at, reason)
+            if spot.tradable:
+                self.trader.match(spot, at)
 
     def _begin_day(self, session: float, at: float) -> None:
         """A new day: count anew from what everything was worth, and forget yesterday's orders."""
-        if self._day > 0:
+        if self.day.known:
             self.trader.cancel_all(at)
-        self._day, self._day_base = session, self.equity
+        # Where trading never ends, or prices are made up, the last price seen is a better base than what a
+        # provider calls the previous close.
+        told = () if self._simulated else [
+            self.spots[key] for key in self.trader.account.positions if has_hours(key)
+        ]  # fmt: skip
+        self.day.begin(session, self.equity, told)
         self.trader.day_trades = 0
         self._matters()
 
@@ -311,6 +368,15 @@ class Bot(BotBase):
     @property
     def _simulated(self) -> bool:
         return self.world.trade_simulation
+
+
+def _same(one: BotPosition | None, other: BotPosition | None) -> bool:
+    """Whether both are the same position, wherever its levels stand by now."""
+    if one is None or other is None:
+        return one is other
+    return (one.opened_at, one.quantity, one.entry_price) == (
+        other.opened_at, other.quantity, other.entry_price,
+    )  # fmt: skip
 
 
 def _date(main: str, moment: float) -> date:

@@ -78,7 +78,7 @@ class Work:
         self.host = host
         self.wanted: dict[str, Spot] = {}
         self.pending: PendingAnswer | None = None
-        self.asked: Spot | None = None
+        self.asked: tuple[Spot, View] | None = None
         self.deadline = math.inf
         self.busy = False
 
@@ -98,6 +98,8 @@ class Cycles:
         """The bots of which an answer is awaited."""
         self.wake: Callable[[], None] = lambda: None
         """Called from any thread when an answer has come."""
+        self.age: Callable[[], None] = lambda: None
+        """Called before a late answer is carried out: its price may be of this moment no more."""
 
     def employ(self, bot: Bot, strategy: Strategy | None) -> None:
         """Let `strategy` decide for `bot` from now on."""
@@ -152,15 +154,15 @@ class Cycles:
 
     def _ask(self, work: Work, strategy: Strategy, spot: Spot) -> bool:
         """Ask about one instrument; False if the answer must be waited for."""
-        config = work.bot.config
+        config, view = work.bot.config, work.bot.view(spot)
         try:
             work.pending = work.host.begin(
-                strategy, work.bot.view(spot), config.params, spot.memory, config.time_limit_sec, self.wake
+                strategy, view, config.params, spot.memory, config.time_limit_sec, self.wake
             )
         except StrategyError as error:
             work.bot.fail(str(error), spot.received)
             return True
-        work.asked = spot
+        work.asked = spot, view
         work.deadline = self._real_clock.monotonic() + config.time_limit_sec
         if self._take(work, wait=self._patient):
             return True
@@ -168,10 +170,11 @@ class Cycles:
         return False
 
     def _take(self, work: Work, *, wait: bool = False) -> bool:
-        """Do what the strategy has answered; False if it has not yet."""
-        spot, pending = work.asked, work.pending
-        assert spot is not None
+        """Do what the strategy has answered, or ask anew if that is out of date; False if it has not yet."""
+        asked, pending = work.asked, work.pending
+        assert asked is not None
         assert pending is not None
+        spot, view = asked
         late = work.bot.config.id in self.pending
         at = max(self._clock.time(), spot.received) if late else spot.received
         try:
@@ -182,6 +185,9 @@ class Cycles:
             return True
         if outcome is None:
             return False
+        if late:
+            self.age()
         work.pending = work.asked = None
-        work.bot.decide(spot, outcome.decision, outcome.memory, at)
+        if not work.bot.decide(spot, view, outcome.decision, outcome.memory, at):
+            work.wanted.setdefault(spot.key, spot)
         return True

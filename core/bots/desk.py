@@ -60,7 +60,7 @@ class BotDesk:
         self._journal = BotJournal(around.store, around.bus)
         self._marker = RunMarker(around.store)
         self._cycles = Cycles(around.clock, around.real_clock, make_host, patient=around.patient)
-        self._cycles.wake = wake
+        self._cycles.wake, self._cycles.age = wake, around.age
         self._roster = Roster(around.world(config), self._cycles)
         self.by_key = self._roster.by_key
         """Whose prices the bots want to hear of."""
@@ -103,12 +103,11 @@ class BotDesk:
         return state.session >= 0.0 and state.effective >= state.newest and not self._around.holds(tick.key)
 
     def _on_untrue(self, watchers: Watchers, tick: Tick, effective: float) -> None:
-        disputed = self._around.holds(tick.key)
+        # In doubt, or somebody makes up prices: the last one that was good is of this moment no more.
+        doubtful = self._around.holds(tick.key) or tick.simulated is not self._around.simulated
         for bot, spot in watchers:
-            if disputed:
-                spot.tradable = False
-            elif tick.simulated is not self._around.simulated:
-                bot.on_freshness(spot, Freshness.STALE)  # somebody makes up prices: the real one has died
+            if doubtful:
+                bot.on_freshness(spot, Freshness.STALE)
             else:
                 bot.on_untrue(spot, tick, effective)
             self._touch(bot)
@@ -120,9 +119,10 @@ class BotDesk:
             self._touch(bot)
 
     def on_conflict(self, key: str) -> None:
-        """Sources disagree about an instrument: its last price may not be traded on."""
-        for _, spot in self.by_key.get(key, ()):
-            spot.tradable = False
+        """Sources disagree about an instrument: its last price may not be traded on, and is not live."""
+        for bot, spot in self.by_key.get(key, ()):
+            bot.on_freshness(spot, Freshness.STALE)
+            self._touch(bot)
 
     def on_volatility(self, key: str, volatility_pct: float | None) -> None:
         """How volatile the instrument is by its daily closes."""
@@ -164,7 +164,9 @@ class BotDesk:
         return isinstance(command, StartBot | StopBot | StopAllBots | RunBotCycle | RequestBotHistory)
 
     def execute(self, command: object) -> None:
-        """Carry out `command`. Raises `InputError` or `StorageError`."""
+        """Carry out `command`, on prices that are of this moment. Raises `InputError` or `StorageError`."""
+        if not isinstance(command, RequestBotHistory):
+            self._around.age()
         self._wishes.execute(command, blocked=self._journal.blocked)
         if not isinstance(command, RequestBotHistory):
             self.end_batch(self._around.real_clock.monotonic())
@@ -200,7 +202,7 @@ class BotDesk:
         return due
 
     def every_second(self) -> None:
-        """Follow the exchanges' hours, ask strategies whose time has come, give a sign of life."""
+        """Follow the exchanges' hours and days, ask strategies whose time has come, give a sign of life."""
         if not self.by_key or self._journal.blocked:
             return
         now = self._clock.time()
@@ -310,9 +312,14 @@ class BotDesk:
 
     def _follow_markets(self, now: float) -> None:
         around = self._around
+
+        def session_of(exchange: str) -> float:
+            return around.calendar.state(exchange, now).session_open
+
         for bot in self._roster.all():
             exchanges = {key.partition(":")[0] for key in bot.keys}
             bot.set_market(any(around.is_open(exchange, now) for exchange in exchanges))
+            bot.follow_day(session_of, now)
             self._touch(bot)
 
     def _ask_by_the_clock(self, now: float) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 from msgspec.structs import replace
 
-from core.bots.base_bot import keys_of
 from core.bots.bot import Bot
 from core.bots.cycles import Cycles, shape_of
 from core.bots.folder import refresh
@@ -15,11 +14,20 @@ from core.bots.model import BotRecord
 from core.bots.setting import World
 from core.bots.spot import Spot
 from core.config import BotConfig
+from core.errors import InputError
 from core.i18n import tr
 
 log = logging.getLogger(__name__)
 
 Watchers = tuple[tuple[Bot, Spot], ...]
+EARLIER = "earlier"
+"""Beside the counters of a bot's ids: how many of its trades an earlier bot of the same id has made."""
+
+
+def trades_before(record: BotRecord) -> int:
+    """How many trades under the bot's id were made before it began with its deposit."""
+    number = record.memory.get("ids", {}).get(EARLIER, 0)
+    return number if isinstance(number, int) else 0
 
 
 class Roster:
@@ -31,7 +39,7 @@ class Roster:
         self._cycles = cycles
         self._bots: dict[str, Bot] = {}
         self._asleep: dict[str, BotRecord] = {}
-        self._order: tuple[str, ...] = ()
+        self._configs: dict[str, BotConfig] = {}
         self.by_key: dict[str, Watchers] = {}
         """Who has to hear of an instrument's price; the dictionary is always the same one."""
 
@@ -60,7 +68,7 @@ class Roster:
 
         `prepare` is called with each bot that is new or works by another configuration.
         """
-        self._order = tuple(config.id for config in configs)
+        self._configs = {config.id: config for config in configs}
         if configs:
             refresh()
         for config in configs:
@@ -68,13 +76,13 @@ class Roster:
             if bot is None:
                 bot = self._hire(config, now)
                 prepare(bot)
-            elif bot.retired or bot.config != config or bot.keys != keys_of(config, self.world):
+            elif bot.retired or not bot.follows(config):
                 strategy, shape = shape_of(config)
-                bot.reconfigure(config, shape, now)
-                self._cycles.employ(bot, strategy)
-                prepare(bot)
+                if bot.reconfigure(config, shape, now):
+                    self._cycles.employ(bot, strategy)
+                    prepare(bot)
         for bot_id, bot in self._bots.items():
-            if bot_id not in self._order and not bot.retired:
+            if bot_id not in self._configs and not bot.retired:
                 bot.retire(now)
         self._index()
 
@@ -85,11 +93,17 @@ class Roster:
             bot.set_world(world)
 
     def refresh_strategy(self, bot: Bot, now: float) -> None:
-        """Look the bot's strategy up again: its file may have been corrected."""
+        """Look the bot's strategy up again: its file may have been corrected, or an edit had to wait.
+
+        Raises `InputError` if it still must.
+        """
         refresh()
-        strategy, shape = shape_of(bot.config)
-        if shape != bot.shape:
-            bot.reconfigure(bot.config, shape, now)
+        config = self._configs.get(bot.config.id, bot.config)
+        strategy, shape = shape_of(config)
+        if shape != bot.shape or not bot.follows(config):
+            if not bot.reconfigure(config, shape, now):
+                raise InputError(bot.refusal(config))
+            self._index()
         self._cycles.employ(bot, strategy)
 
     def let_go(self) -> bool:
@@ -112,8 +126,8 @@ class Roster:
 
     def all(self) -> list[Bot]:
         """All that are awake: in the order of the configuration, then the retired ones."""
-        first = [self._bots[bot_id] for bot_id in self._order if bot_id in self._bots]
-        return first + [bot for bot_id, bot in self._bots.items() if bot_id not in self._order]
+        first = [self._bots[bot_id] for bot_id in self._configs if bot_id in self._bots]
+        return first + [bot for bot_id, bot in self._bots.items() if bot_id not in self._configs]
 
     def keys(self) -> tuple[str, ...]:
         """The instruments that bots need priced, most needed first: those held, then those of bots that
@@ -127,6 +141,7 @@ class Roster:
         record = self._asleep.pop(config.id, None)
         bot = self._employ(config, record)
         if record is not None:
+            bot.numbers[EARLIER] = bot.numbers.get("t", 0)
             bot.start_over(config, bot.shape)
         if bot.shape.error:
             bot.fail(bot.shape.error, now)

@@ -18,8 +18,9 @@ class Spot:
     """One instrument of one bot. Prices between `low` and `high` touch no level of its position."""
 
     __slots__ = (
-        "cycle_at", "effective", "entry", "filled", "freshness", "high", "key", "low", "memory", "price",
-        "quantity", "received", "series", "signal", "simulated", "tradable", "working",
+        "counted", "cycle_at", "effective", "entry", "filled", "freshness", "high", "key", "low", "memory",
+        "other_rules", "price", "quantity", "received", "series", "signal", "simulated", "tradable",
+        "working",
     )  # fmt: skip
 
     def __init__(self, key: str) -> None:
@@ -36,6 +37,10 @@ class Spot:
         self.high = math.inf
         self.quantity = self.entry = 0.0
         """Those of the position, for the screen."""
+        self.counted: float | None = None
+        """At which price the position counts in the day's base, until the previous close is told."""
+        self.other_rules = False
+        """Whether the trailing stop is one of former rules, as that of the present ones is not known yet."""
         self.working = False
         """Whether orders wait for a price."""
         self.series: BarSeries | None = None
@@ -52,6 +57,7 @@ class Spot:
         self.low, self.high = -math.inf, math.inf
         self.quantity = self.entry = 0.0
         if position is None:
+            self.other_rules, self.counted = False, None
             return
         self.quantity, self.entry = float(position.quantity), float(position.entry_price)
         stop, _ = enforced_stop(position)
@@ -78,6 +84,10 @@ class Spot:
             data["cycle"] = self.cycle_at
         if self.simulated:
             data["simulated"] = True
+        if self.other_rules:
+            data["other_rules"] = True
+        if self.counted is not None:
+            data["counted"] = self.counted
         if self.memory:
             data["memory"] = self.memory
         if self.series is not None and (growing := self.series.dump_growing()) is not None:
@@ -91,6 +101,8 @@ class Spot:
             self.freshness = Freshness.STALE
         self.cycle_at = data.get("cycle", -math.inf)
         self.simulated = bool(data.get("simulated", False))
+        self.counted = data.get("counted")
+        self.other_rules = bool(data.get("other_rules", False))
         self.memory = dict(data.get("memory", {}))
 
     @property

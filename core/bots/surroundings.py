@@ -34,6 +34,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """Whether an instrument's sources disagree."""
     signal_memory: Callable[[str], list[Any] | None]
     """What the product's own signal rule remembers of an instrument."""
+    age: Callable[[], None] = lambda: None
+    """Tells whose prices are of this moment no more; before something is done on them without a new one."""
     simulated: bool = False
     round_the_clock: bool = False
     patient: bool = False

@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from msgspec.structs import replace
+
 from core.bots.account import Account
 from core.bots.broker import Broker, Execution, Market
 from core.bots.model import BotAlertKind, BotFill, BotOrder, BotPosition, BotTrade
@@ -86,17 +88,22 @@ class Trader:
         spot.working = bool(self.broker.open_orders(spot.key))
 
     def arm(self, spot: Spot, position: BotPosition, high_water: Decimal | None) -> BotPosition:
-        """Set the position's stop and target by the configuration, and its trailing stop."""
+        """Set the position's stop and target by the configuration, and move its trailing stop."""
         levels = fixed_levels(self.config, position)
         position = self.account.protect(
-            spot.key, stop=levels.stop, target=levels.target, high_water=high_water, trailing_stop=None
+            spot.key, stop=levels.stop, target=levels.target, high_water=high_water
         )
         return self.trail(spot, position)
 
     def trail(self, spot: Spot, position: BotPosition) -> BotPosition:
         """Move the trailing stop to where it belongs, and let the spot watch all levels."""
         atr = None if spot.series is None else spot.series.atr
-        level = trailing_level(self.config, position, atr)
+        before = None if spot.other_rules else position.trailing_stop
+        level = trailing_level(self.config, replace(position, trailing_stop=before), atr)
+        if level is None and self.trails:
+            level = position.trailing_stop  # of other rules, but better than none
+        else:
+            spot.other_rules = False
         if level != position.trailing_stop:
             position = self.account.protect(spot.key, trailing_stop=level)
         spot.guard(position, trailing=self.trails)
@@ -106,6 +113,12 @@ class Trader:
     def trails(self) -> bool:
         """Whether positions have a trailing stop."""
         return self.config.trailing_stop_pct > 0 or self.config.trailing_stop_atr > 0
+
+    @property
+    def exposed(self) -> bool:
+        """Whether something is held that no order at the market is about to end."""
+        ending = {order.key for order in self.broker.open_orders() if self._ends_position(order)}
+        return any(key not in ending for key in self.account.positions)
 
     def tell(self, kind: BotAlertKind, key: str, at: float, *, simulated: bool, **fields: Any) -> None:
         """Note something for the owner."""
@@ -144,6 +157,7 @@ class Trader:
             self._cancel(other, fill.filled_at)
         if trade.pnl < 0 and config.cooldown_after_loss_sec > 0:
             self.cooling_until = fill.filled_at + config.cooldown_after_loss_sec
+            self._cancel_entries(fill.filled_at)
         spot.guard(None, trailing=False)
         self._tell_exit(order, trade, fill, spot, gap)
 
@@ -163,6 +177,11 @@ class Trader:
             fields["blind_sec"] = round(gap, 1)
         kind = BotAlertKind.STOP if order.reason in STOPS else BotAlertKind.EXIT
         self.tell(kind, fill.key, fill.filled_at, simulated=fill.simulated, **fields)
+
+    def _cancel_entries(self, at: float) -> None:
+        for order in self.broker.open_orders():
+            if order.key not in self.account.positions:
+                self._cancel(order, at)
 
     def _replaced(self, key: str, side: str, price: Decimal | None, at: float) -> bool:
         """Whether the very order waits already; another one of the instrument is taken back."""
@@ -186,17 +205,19 @@ class Trader:
         reserved = ZERO
         for order in self.broker.open_orders():
             if not self._ends_position(order):
-                reserved = add(reserved, multiply(order.quantity, order.price or price))
+                reserved = add(reserved, self._cost(order.quantity, order.price or price))
         power = self.account.buying_power(reserved)
         if config.quantity > 0:
             quantity = to_lot(key, exact(config.quantity))
-            cost = add(multiply(quantity, price), self.broker.fee_of(quantity, price))
-            return quantity if cost <= power else ZERO
+            return quantity if self._cost(quantity, price) <= power else ZERO
         quantity = shares_for(key, min(exact(config.size), power), price)
-        cost = add(multiply(quantity, price), self.broker.fee_of(quantity, price))
-        if cost > power:  # the fee no longer fits
+        if self._cost(quantity, price) > power:  # the fee no longer fits
             quantity = shares_for(key, subtract(power, self.broker.fee_of(quantity, price)), price)
         return quantity
+
+    def _cost(self, quantity: Decimal, price: Decimal) -> Decimal:
+        """What it takes to buy so many at `price`, the fee included."""
+        return add(multiply(quantity, price), self.broker.fee_of(quantity, price))
 
     def _submit(
         self, key: str, side: str, quantity: Decimal, reason: str, at: float, kind: str,

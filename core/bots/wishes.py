@@ -55,6 +55,8 @@ class Wishes:
     def carry_out_late(self) -> bool:
         """The store can be written again: do what waited; whether there was anything."""
         waiting, self._waiting = self._waiting, []
+        if waiting:
+            self._around.age()
         for command in waiting:
             try:
                 self.execute(command, blocked=False)
@@ -87,7 +89,7 @@ class Wishes:
             self._touched(bot)
 
     def _stop(self, bot: Bot, *, flatten: bool) -> None:
-        if bot.mode is not BotStatus.STOPPED or (flatten and bot.trader.account.positions):
+        if bot.mode is not BotStatus.STOPPED or bot.last_error or (flatten and bot.trader.account.positions):
             bot.stop(self._around.clock.time(), flatten=flatten)
             self._touched(bot)
 

@@ -200,7 +200,9 @@ class RemoteDesk:
         bot, `StorageError` if the history cannot be read."""
         if isinstance(command, RequestBotHistory):
             self._publish_history(command)
-        elif isinstance(command, StopAllBots):
+            return
+        self._around.age()
+        if isinstance(command, StopAllBots):
             for bot_id in [*self._configs]:
                 self._tell(bot_id, Told(action="flatten" if command.flatten else "stop"))
         elif isinstance(command, StartBot):

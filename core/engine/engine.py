@@ -289,6 +289,10 @@ class Engine:
         else:
             self.bots.apply(config)
 
+    def age_prices(self) -> None:
+        """Judge all prices by the clocks of now, and tell which have aged."""
+        self._doubts.tell_aged(self.prices.age())
+
     def expire_prices(self) -> None:
         """The feed stopped: nothing that was received is live any more."""
         self._doubts.tell_aged(self.prices.expire_all())
@@ -361,7 +365,7 @@ class Engine:
         around = Surroundings(
             store=self.store, clock=self.clock, real_clock=self._real_clock, bus=self.bus,
             calendar=self._calendar, bars=self.bars, holds=self.cross.holds,
-            signal_memory=self.rule.dump, simulated=counts_simulated(config),
+            signal_memory=self.rule.dump, age=self.age_prices, simulated=counts_simulated(config),
             round_the_clock=trades_simulation(config), patient=replays(config),
         )  # fmt: skip
         return make_desk(config, around, self._remote, self._wake)
@@ -370,7 +374,7 @@ class Engine:
         self.on_wake()
 
     def _every_second(self) -> None:
-        self._doubts.tell_aged(self.prices.age())
+        self.age_prices()
         for conflict in self.cross.expire(self.clock.time()):
             self._doubts.tell_conflict(conflict)
         self.signals_out.retry()

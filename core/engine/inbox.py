@@ -6,10 +6,19 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
+from core.feed.messages import SourceLost
 from core.model import Quote
 
 MAX_QUOTES = 50_000
 """More waiting quotes than this are conflated to each instrument's newest; nothing else is dropped."""
+
+
+class EarlierQuotes(msgspec.Struct, frozen=True):
+    """Quotes that must be taken before the message that follows them."""
+
+    quotes: list[Quote]
 
 
 class Inbox:
@@ -31,8 +40,15 @@ class Inbox:
             self._ready.notify()
 
     def put(self, message: Any) -> None:
-        """Queue a command or a message of the feed."""
+        """Queue a command or a message of the feed.
+
+        A message passes the quotes that wait, but for the end of a connection: what that has told before
+        would look live again after it.
+        """
         with self._ready:
+            if isinstance(message, SourceLost) and self._quotes:
+                self._messages.append(EarlierQuotes(self._quotes))
+                self._quotes = []
             self._messages.append(message)
             self._ready.notify()
 
@@ -40,6 +56,7 @@ class Inbox:
         """Forget the quotes that wait; messages stay."""
         with self._ready:
             self._quotes = []
+            self._messages = [m for m in self._messages if not isinstance(m, EarlierQuotes)]
 
     def wake(self) -> None:
         """Make a `take` that is waiting return."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.commands import (
     AcceptMessage,
+    BotsRemembered,
     ClosePosition,
     DeletePosition,
     EditPosition,
@@ -57,8 +58,20 @@ class Ledger:
         engine.outbox.flush()
         self._publish_ledger()
         engine.bus.publish(History(store.signals(limit=1000), store.deliveries()))
+        self._publish_bots()
         for tick in engine.prices.ticks():
             engine.bus.publish(tick)
+
+    def _publish_bots(self) -> None:
+        """Who there ever was: their ids are not free, and their trades need a deposit to be held against."""
+        from core.bots.roster import trades_before  # here, for it takes time before the first paint
+
+        records = self._engine.store.bots()
+        before = {record.config.id: trades_before(record) for record in records}
+        self._engine.bus.publish(BotsRemembered(
+            configs=tuple(record.config for record in records),
+            trades_before={bot_id: count for bot_id, count in before.items() if count},
+        ))  # fmt: skip
 
     def _add(self, positions: tuple[Position, ...]) -> None:
         self._engine.store.add_positions(positions)

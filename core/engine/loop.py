@@ -30,7 +30,8 @@ from core.config import Config
 from core.engine.bugs import BugTeller
 from core.engine.cluster import ClusterTie
 from core.engine.feed_diary import FeedDiary
-from core.engine.inbox import Inbox
+from core.engine.inbox import EarlierQuotes, Inbox
+from core.engine.intake import Intake
 from core.engine.recording import Recording
 from core.engine.unguarded import Unguarded
 from core.engine.worlds import StoreFactory, feed_settings, replays, world_of
@@ -84,7 +85,6 @@ class EngineLoop:
             data_dir, self.bus, self.inbox.put, routes, lambda: self._clock.monotonic() - self.alive_at
         )
         self._recording = Recording(recordings, self._clock, self._engine_clock, self.inbox.put)
-        self._on_quote: Callable[[Quote], None] = lambda quote: None
         self._budgets = budgets
         self._create_source = create_source
         own_sources = create_source is not registry.create_source
@@ -100,6 +100,7 @@ class EngineLoop:
         self._unguarded = Unguarded(self._clock)
         self._diary = FeedDiary(self._clock, self.bus)
         self._bugs = BugTeller(self.bus)
+        self._intake = Intake(self._recording, self._bugs)
         self.alive_at = float("-inf")
         """When the loop last did something (`clock.monotonic`), at least every second; for any thread."""
 
@@ -158,6 +159,7 @@ class EngineLoop:
             lambda exchange: self.engine.market(exchange, self._clock.time()),
         )  # fmt: skip
         self._engine.bars.ask_history = self._live.history.ask
+        self._engine.bars.drop_history = self._live.history.desk.drop
         self._engine.on_wake = self.inbox.wake
         self._engine.bots.ask_for_history()
         self._feed = self._replay if replays(self._config) else self._live
@@ -182,29 +184,17 @@ class EngineLoop:
 
     def process(self, messages: list[Any], quotes: list[Quote], on_quote: Callable[[Quote], None]) -> None:
         """Carry out `messages`, then `quotes`, then what is due. What fails is told and isolated."""
-        engine, feed, world = self.engine, self._feed, self.engine.store
+        engine, feed = self.engine, self._feed
         assert feed is not None
-        self._on_quote = on_quote
+        self._intake.begin(engine.store, on_quote)
         for message in messages:
             self._guarded(self._handle, message)
-        if feed.running and engine.store is world:
-            engine.begin_batch()
-            recorder = self._recording.recorder
-            if recorder is not None and quotes:
-                recorder.quotes(*engine.prices.judged_at, quotes)
-            for quote in quotes:
-                self._take(quote)
+        self._intake.batch(engine, feed, quotes)
         self._guarded(lambda _: engine.end_batch(), None)
         feed.tick()
         self._diary.look(engine.store)
         self._unguarded.look(engine, running=feed.running)
         self.alive_at = self._clock.monotonic()
-
-    def _take(self, quote: Quote) -> None:
-        try:
-            self._on_quote(quote)
-        except Exception as bug:  # noqa: BLE001 - told and logged; one bad quote stops no other
-            self._bugs.tell(bug, f"a quote of {quote.key}")
 
     def close(self) -> None:
         """The feed first, then what the engine still has to write, then the store. Idempotent."""
@@ -216,6 +206,7 @@ class EngineLoop:
                 self._live.close()
             self._drain()
             self._diary.close(self._engine.store)
+            self._unguarded.close(self._engine.store, in_order=self.stopping)
         finally:
             engine, self._engine = self._engine, None
             try:
@@ -243,18 +234,14 @@ class EngineLoop:
         if isinstance(message, Command):
             self._command(message)
         elif isinstance(message, FeedStatus):
-            self._recording.message(message)
-            self._diary.note(message)
-            self.bus.publish(message)
-            if message.state == "stopped":
-                self.engine.expire_prices()
-                if not self.stopping:
-                    self._unguarded.tell(self.engine)
+            self._on_feed_status(message)
         elif isinstance(message, DailyCloses):
             self._recording.message(message)
             self.engine.on_daily(message)
         elif isinstance(message, ReplayPortion):
-            self._replay.take(message, self.engine, self._take)
+            self._replay.take(message, self.engine, self._intake.one)
+        elif isinstance(message, EarlierQuotes):
+            self._on_earlier(message.quotes)
         elif isinstance(message, SourceLost):
             self._recording.message(message)
             self.engine.on_source_lost(message.source)
@@ -266,6 +253,15 @@ class EngineLoop:
             self.bus.publish(message)
             if isinstance(message, InstrumentUnknown):
                 self.bus.publish(Notice("warning", "engine.unknown_symbol", {"key": message.key}))
+
+    def _on_feed_status(self, status: FeedStatus) -> None:
+        self._recording.message(status)
+        self._diary.note(status)
+        self.bus.publish(status)
+        if status.state == "stopped":
+            self.engine.expire_prices()
+            if not self.stopping:
+                self._unguarded.tell(self.engine)
 
     def _command(self, command: Command) -> None:
         error = ""
@@ -282,9 +278,14 @@ class EngineLoop:
             self.bus.publish(Notice("error", "engine.internal", {"error": error}))
         self.bus.publish(CommandResult(command_id=command.id, error=error))
 
+    def _on_earlier(self, quotes: list[Quote]) -> None:
+        """What a connection told before it broke, as a batch of its own."""
+        assert self._feed is not None
+        self._intake.batch(self.engine, self._feed, quotes)
+        self.engine.end_batch()
+
     def _on_moved(self, moved: BotsMoved) -> None:
         """Bots that run in workers have made steps."""
-
         bots = self.engine.bots
         from core.bots.desk import BotDesk  # here, for it takes time before the first paint
 
@@ -302,8 +303,7 @@ class EngineLoop:
         self._live.prefer(self._on_screen.union(self.engine.preferred))
 
     def _execute(self, command: Command) -> None:
-        assert self._feed is not None
-        assert self._ledger is not None
+        assert self._feed is not None and self._ledger is not None
         if self._ledger.handles(command):
             self._ledger.execute(command)
             if isinstance(command, RequestSnapshot):
@@ -328,9 +328,7 @@ class EngineLoop:
         elif isinstance(command, WatchBars):
             self.engine.bars.watch(command.key, command.seconds)
         elif isinstance(command, UnwatchBars):
-            assert self._live is not None
             self.engine.bars.unwatch(command.key, command.seconds)
-            self._live.history.desk.drop(command.key, command.seconds)
         elif isinstance(command, StopFeed):
             self._feed.stop()
         elif isinstance(command, ApplyConfig):
@@ -361,6 +359,7 @@ class EngineLoop:
         self._cluster.follow(config)
         if world_of(old) != world_of(config):
             self._diary.write(world)
+            self._unguarded.close(world, in_order=True)
         engine.apply(config)
         self._config = config
         if config.bots != old.bots:

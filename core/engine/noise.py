@@ -2,7 +2,7 @@
 
 They change only what the rule sees (and so the price that a signal bears), never a shown price or a P&L. Both
 start a session at the rule's reference price, as if it had been seen all along, so a bad first print does not
-fire either; a move that stands fires within n prices.
+fire either; a move that stands fires within n prices. A print that polling repeats is one price.
 
 `RunningMedian`: the median of the last n prices, n odd. (n - 1) / 2 bad prints among n leave it among the
 good ones, so one never fires for n >= 3; it follows a move that stands after (n + 1) / 2 prices.
@@ -119,6 +119,17 @@ class AdaptiveKalman:
             self._outliers = self._outliers + 1 if outlier else 0
 
 
+class _Channel:
+    """One instrument's filter in one session, with the last print that it saw and what it made of it."""
+
+    __slots__ = ("filter", "level", "price", "session", "stamp")
+
+    def __init__(self, session: float, made: Filter) -> None:
+        self.session = session
+        self.filter = made
+        self.stamp = self.price = self.level = math.nan
+
+
 class NoiseFilter:
     """The filters of all instruments. Belongs to the engine's thread."""
 
@@ -126,35 +137,50 @@ class NoiseFilter:
         """`kind` is "median" or "kalman", `window` an odd number of prices."""
         self._make = RunningMedian if kind == "median" else AdaptiveKalman
         self._window = window
-        self._filters: dict[str, tuple[float, Filter]] = {}
+        self._channels: dict[str, _Channel] = {}
 
-    def see(self, key: str, price: float, session: float, start: float) -> float:
-        """What the rule is to see of `price`; a new session begins at the price `start`."""
-        known = self._filters.get(key)
-        if known is None or known[0] != session:
-            known = self._filters[key] = (session, self._make(self._window, start))
-        return known[1].see(price)
+    def see(self, key: str, price: float, session: float, start: float, stamp: float = math.nan) -> float:
+        """What the rule is to see of `price`; a new session begins at the price `start`.
+
+        The same price under the provider's same `stamp` is one print, however often a source that is asked
+        again and again repeats it: it counts once, or a single bad one would soon be the majority.
+        """
+        channel = self._channels.get(key)
+        if channel is None or channel.session != session:
+            channel = self._channels[key] = _Channel(session, self._make(self._window, start))
+        elif channel.stamp == stamp and channel.price == price:
+            return channel.level
+        channel.stamp, channel.price = stamp, price
+        channel.level = channel.filter.see(price)
+        return channel.level
 
     def dump(self, key: str) -> list[Any] | None:
         """What an instrument's filter remembers, in JSON's types, for `load`; None if there is nothing."""
-        known = self._filters.get(key)
-        if known is None:
+        channel = self._channels.get(key)
+        if channel is None:
             return None
-        return [known[0], {name: getattr(known[1], name) for name in self._make.__slots__}]
+        values = {name: getattr(channel.filter, name) for name in self._make.__slots__}
+        last = [
+            None if math.isnan(value) else value for value in (channel.stamp, channel.price, channel.level)
+        ]
+        return [channel.session, values, last]
 
     def load(self, key: str, data: list[Any]) -> None:
         """Go on with what `dump` of a filter of the same kind and window told; another is left alone."""
-        session, values = data
+        session, values, *more = data
         if tuple(values) != self._make.__slots__:
             return
-        known = self._make(self._window, 1.0)
+        made = self._make(self._window, 1.0)
         for name, value in values.items():
-            setattr(known, name, value)
-        self._filters[key] = (session, known)
+            setattr(made, name, value)
+        channel = self._channels[key] = _Channel(session, made)
+        if more:  # what was stored by an earlier version lacks it
+            last = [math.nan if value is None else value for value in more[0]]
+            channel.stamp, channel.price, channel.level = last
 
     def forget(self) -> None:
         """Drop everything that was seen."""
-        self._filters.clear()
+        self._channels.clear()
 
 
 def make_filter(kind: str, window: int) -> NoiseFilter | None:

@@ -164,7 +164,7 @@ class SignalRule:
             self._start_session(watch, tick, session)
         price = tick.price
         if self.noise is not None:
-            price = self.noise.see(tick.key, price, session, watch.reference)
+            price = self.noise.see(tick.key, price, session, watch.reference, tick.stamp)
         if watch.sell_at < price < watch.buy_at:
             return None
         # A clock that was set back must not prolong the pause, so it has a beginning too.

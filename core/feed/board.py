@@ -53,6 +53,8 @@ class FeedBoard:
         self._budgets: dict[str, RequestBudget] = {}
         self._unknown: dict[str, dict[str, float]] = {}
         self._said: set[str] = set()
+        self._polled: frozenset[str] | None = None
+        """The instruments that polled sources may be asked for; None for all."""
         self._last_real = clock.monotonic()
         self._real_quotes: dict[str, Quote] = {}
         self._stopped = False
@@ -150,7 +152,7 @@ class FeedBoard:
                 return
             deniers = self._unknown.setdefault(key, {})
             deniers[source] = self._clock.monotonic()
-            if key not in self._said and deniers.keys() >= self._judges():
+            if key not in self._said and deniers.keys() >= self._judges(key):
                 self._said.add(key)
                 self._sink.put(InstrumentUnknown(key))
 
@@ -169,10 +171,12 @@ class FeedBoard:
             lately = self._clock.monotonic() - BELIEVED_FOR
             return frozenset(k for k, denied in self._unknown.items() if denied.get(source, lately) > lately)
 
-    def keep_only(self, keys: Iterable[str]) -> None:
-        """Forget what was said of instruments that are not watched any more."""
+    def keep_only(self, keys: Iterable[str], polled: Iterable[str]) -> None:
+        """Forget what was said of instruments that are not watched any more; of the others only `polled` may
+        be asked for."""
         wanted = set(keys)
         with self._lock:
+            self._polled = frozenset(polled)
             self._unknown = {key: deniers for key, deniers in self._unknown.items() if key in wanted}
             self._hours.keep_only(wanted)
             self._pushed = {key: last for key, last in self._pushed.items() if key in wanted}
@@ -217,10 +221,12 @@ class FeedBoard:
 
     def _denied_elsewhere(self, key: str, source: str) -> bool:
         """Whether every other real source does not know `key`."""
-        return self._unknown.get(key, {}).keys() >= self._judges() - {source}
+        return self._unknown.get(key, {}).keys() >= self._judges(key) - {source}
 
-    def _judges(self) -> set[str]:
+    def _judges(self, key: str) -> set[str]:
         """The real sources whose word on an instrument counts: one that cannot be asked has none."""
+        if self._push and self._polled is not None and key not in self._polled:
+            return set(self._push)
         mute = {n for n in self._push if n not in self._statuses or self._statuses[n].state != "ok"}
         return set(self._real) - mute if mute != set(self._real) else mute
 

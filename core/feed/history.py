@@ -73,10 +73,17 @@ class HistoryDesk:
             }
 
     def ask(self, instrument: Instrument, seconds: int, count: int) -> None:
-        """Want the last `count` bars of `seconds`, now and whenever the feed starts, until `drop`."""
+        """Want the last `count` bars of `seconds`, now and whenever the feed starts, until `drop`; an open
+        request for fewer of them becomes one for so many."""
+        place = (instrument.key, seconds)
         with self._lock:
-            self._wanted[instrument.key, seconds] = (instrument, count)
-            self._jobs.setdefault((instrument.key, seconds), HistoryJob(instrument, seconds, count))
+            _, before = self._wanted.get(place, (instrument, 0))
+            self._wanted[place] = (instrument, max(count, before))
+            job = self._jobs.get(place)
+            if job is None or (job.taken and job.count < count):
+                self._jobs[place] = HistoryJob(instrument, seconds, count)
+            else:
+                job.count = max(count, job.count)
 
     def drop(self, key: str, seconds: int) -> None:
         """Nobody wants them any more."""

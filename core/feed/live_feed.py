@@ -1,7 +1,8 @@
 """The live feed: one thread per source, side by side; the engine keeps the better price of each instrument.
 
 In `auto` a push source tells all prices, and every polled source runs beside it within its own provider's
-budget: for instruments of which the push source has told nothing lately, at most. So a source that fails is
+budget: for instruments of which the push source has told nothing lately, and for the first `max_live_symbols`
+at most, as each one more makes all that are asked for older. So a source that fails is
 covered by the next at once and comes back by itself. The simulation joins in only when all real ones have
 been silent for `stale_after_sec`, and rests again as soon as one answers.
 """
@@ -60,6 +61,7 @@ class LiveFeed:
         self._preferred: frozenset[str] = frozenset()
         self._watched: tuple[Instrument, ...] = ()
         self._most = 0
+        self._pushes = False
         self._next_look = 0.0
         self._ending: list[Runner] = []
 
@@ -69,7 +71,7 @@ class LiveFeed:
         return self._board is not None
 
     def start(self, config: Config, instruments: Sequence[Instrument]) -> None:
-        """Start polling; does nothing if it runs. At most `max_live_symbols` instruments are asked for."""
+        """Start; does nothing if it runs. At most `max_live_symbols` instruments are polled."""
         if self.running:
             return
         pushed = tuple(self._push_order(config)) if self._create_push is not None else ()
@@ -81,7 +83,9 @@ class LiveFeed:
             push_sources=pushed, market_of=self._market_of,
         )  # fmt: skip
         self._most = config.real_time.max_live_symbols
-        self._watched = self._first(instruments)
+        self._pushes = bool(pushed)
+        self._watched = self._reachable(instruments)
+        board.keep_only((i.key for i in self._watched), (i.key for i in self._polled))
         self._runners = self._make_runners(pushed, names, config, board)
         board.preferred = self._preferred
         self._board = board
@@ -98,12 +102,12 @@ class LiveFeed:
 
     def watch(self, instruments: Sequence[Instrument]) -> None:
         """Ask for these instruments from now on, new ones first; the threads go on."""
-        watched = self._first(instruments)
+        watched = self._reachable(instruments)
         if self._board is not None and watched != self._watched:
             self._watched = watched
-            self._board.keep_only(instrument.key for instrument in watched)
+            self._board.keep_only((i.key for i in watched), (i.key for i in self._polled))
             for runner in self._runners:
-                runner.watch(watched)
+                runner.watch(watched if isinstance(runner, PushRunner) else self._polled)
 
     def tick(self) -> None:
         """After each batch: once a second refresh the budget's figures, forget threads that have ended."""
@@ -156,11 +160,15 @@ class LiveFeed:
             names.append("simulation")
         return names
 
-    def _first(self, instruments: Sequence[Instrument]) -> tuple[Instrument, ...]:
-        """As many as may be asked for."""
-        watched = tuple(instruments)[: self._most]
+    def _reachable(self, instruments: Sequence[Instrument]) -> tuple[Instrument, ...]:
+        """Those that get prices: all where any source pushes, else as many as may be polled."""
         self._closes.keep_only(instrument.key for instrument in instruments)
-        return watched
+        return tuple(instruments) if self._pushes else tuple(instruments)[: self._most]
+
+    @property
+    def _polled(self) -> tuple[Instrument, ...]:
+        """As many as may be polled."""
+        return self._watched[: self._most]
 
     def _make_runners(
         self, pushed: Sequence[str], names: Sequence[str], config: Config, board: FeedBoard
@@ -201,6 +209,6 @@ class LiveFeed:
 
     def _runner(self, source: PolledSource, config: Config, board: FeedBoard) -> SourceRunner:
         return SourceRunner(
-            source, self._watched, self._budget(source, config, board), board, self._clock,
+            source, self._polled, self._budget(source, config, board), board, self._clock,
             interval=config.real_time.update_interval_ms / 1000, jitter=random.Random(),
         )  # fmt: skip

@@ -19,7 +19,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     `burst` messages may follow each other at once, then one per `spacing`. A message waits until none has
     joined it for `gather_quiet`, at most `gather_max`. One that fails is tried `tries` times within `total`,
-    after `backoff`, twice that, ... at most `backoff_cap`; a single try takes at most `timeout`.
+    after `backoff`, twice that, ... at most `backoff_cap`; a single try takes at most `timeout`. After those
+    tries one that is kept in an outbox waits for the channel, with pauses that go on growing up to
+    `longest_pause`, until it `expires`: so long after it arose it is of no use to anybody.
     """
 
     burst: int = 3
@@ -31,11 +33,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     backoff_cap: float = 60.0
     total: float = 600.0
     timeout: float = 10.0
+    longest_pause: float = 300.0
+    expires: float = 86_400.0
 
 
 LIMITS = {
-    "toast": Limits(spacing=1.0, tries=2, backoff=0.5, total=10.0, timeout=3.0),
-    "desktop": Limits(burst=2, spacing=5.0, tries=3, total=60.0),
+    "toast": Limits(spacing=1.0, tries=2, backoff=0.5, total=10.0, timeout=3.0, expires=600.0),
+    "desktop": Limits(burst=2, spacing=5.0, tries=3, total=60.0, expires=600.0),
     # The Bot API's documented limits: one message a second in a chat, 20 a minute in a group.
     "telegram": Limits(spacing=3.0),
     # Greylisting servers want minutes between tries; mailboxes are no place for one mail per tick.
@@ -74,19 +78,31 @@ class Bucket:
 
 
 class Batch:
-    """Messages of one kind that will go out as one. Its size does not grow with their number."""
+    """Messages that will go out as one. Its size does not grow with their number."""
 
     def __init__(self, first: Message, now: float) -> None:
         self.first = first
         self.id = first.id
         self.count = 0
         self.throttled = False
+        self.newest = first.created
         self._started = self._latest = now
         self._sides = {"BUY": 0, "SELL": 0}
         self._symbols: dict[str, None] = {}
-        self._titles: list[str] = []
-        self._details: list[str] = []
+        self._told: list[str] = []
+        self._moments: list[float] = []
+        self._mixed = False
+        self._silent = self._simulated = True
         self._count(first)
+
+    def is_like(self, message: Message) -> bool:
+        """Whether a summary of it and `message` would be of one kind, as loud and as real as each."""
+        return not self._mixed and _nature(self.first) == _nature(message)
+
+    @property
+    def is_test(self) -> bool:
+        """Whether it is what the user sent to try the channel."""
+        return self.first.kind is Kind.TEST
 
     def add(self, message: Message, now: float) -> None:
         """Let `message` join; the batch becomes a summary with an id of its own."""
@@ -97,13 +113,19 @@ class Batch:
 
     def _count(self, message: Message) -> None:
         self.count += 1
+        self.newest = max(self.newest, message.created)
+        first = self.first
+        self._mixed |= (message.kind, message.simulated) != (first.kind, first.simulated)
+        self._silent &= message.silent
+        self._simulated &= message.simulated
         if message.side in self._sides:
             self._sides[message.side] += 1
         if message.symbol and len(self._symbols) < KEPT_SYMBOLS:
             self._symbols[message.symbol] = None
-        if len(self._titles) < KEPT_LINES:
-            self._titles.append(message.title)
-            self._details.append(message.body.partition("\n")[0])
+        if len(self._told) < KEPT_LINES:
+            is_error = message.kind is Kind.ERROR  # all errors bear one title
+            self._told.append(message.body.partition("\n")[0] if is_error else message.title)
+            self._moments.append(0.0 if message.late else message.created)
 
     def wait(self, limits: Limits, now: float) -> float:
         """Seconds until the batch is complete; 0 or less if it is."""
@@ -111,15 +133,21 @@ class Batch:
 
     def message(self) -> Message:
         """The message itself if it is alone, else the summary."""
-        if self.count == 1:
-            return self.first
         first = self.first
-        title = summary_title(
-            first.kind, self.count, self._sides["BUY"], self._sides["SELL"], simulated=first.simulated
-        )
-        told = self._details if first.kind is Kind.ERROR else self._titles  # all errors bear one title
+        if self.count == 1:
+            return first
+        symbols = () if self._mixed else tuple(self._symbols)
         return Message(
-            kind=first.kind, title=title, body=summary_body(list(self._symbols), told, self.count),
-            created=first.created, id=self.id, simulated=first.simulated, lines=tuple(told), count=self.count,
-            silent=first.silent,
+            kind=first.kind, title=self._title(), body=summary_body(symbols, self._told, self.count),
+            created=first.created, id=self.id, simulated=self._simulated, lines=tuple(self._told),
+            count=self.count, silent=self._silent, moments=tuple(self._moments),
         )  # fmt: skip
+
+    def _title(self) -> str:
+        kind = None if self._mixed else self.first.kind
+        buys, sells = (0, 0) if self._mixed else (self._sides["BUY"], self._sides["SELL"])
+        return summary_title(kind, self.count, buys, sells, simulated=self._simulated)
+
+
+def _nature(message: Message) -> tuple[Kind, bool, bool, bool]:
+    return message.kind, message.simulated, message.silent, message.late

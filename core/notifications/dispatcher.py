@@ -29,8 +29,7 @@ class Dispatcher:
 
     `on_delivery` gets every message's fate in each channel. It is called from the sender's thread and the
     channels', must be quick and must not call back. `limits` are by channel name, beside the known ones.
-    `on_offer` gets a message and the channels that are to deliver it, before they do. `kept` tells that what
-    is not delivered at the end is kept somewhere for the next start.
+    `on_offer` gets a message and the channels that are to deliver it, before they do. `kept` is as in `Lane`.
     """
 
     def __init__(
@@ -64,11 +63,13 @@ class Dispatcher:
         return tuple(lane.channel for lane in self._lanes.values())
 
     def configure(self, off: Mapping[str, str], *, simulated_outside: bool) -> None:
-        """Turn channels off, by name with the reason, all others on.
+        """Turn channels off, by name with the reason, all others on. What waits for one is not sent.
 
         `simulated_outside` allows messages on simulated prices to leave the computer.
         """
         self._off = dict(off)
+        for lane in self._lanes.values():
+            lane.turn_off(off.get(lane.name, ""))
         self._simulated_outside = simulated_outside
 
     def replace(self, channel: Channel) -> None:
@@ -101,19 +102,17 @@ class Dispatcher:
                 lane.offer(replace(message, silent=True) if lane.name in silent else message)
 
     def resend(
-        self, message: Message, channel: str, *, expired: str = "", off: Mapping[str, str] = NOTHING,
+        self, message: Message, channel: str, *, off: Mapping[str, str] = NOTHING,
         silent: Collection[str] = (),
     ) -> None:  # fmt: skip
-        """Send a message of an earlier run through `channel`, if it is still on and known.
-
-        `expired` tells why it is too old for that, "" if it is not.
-        """
+        """Send a message of an earlier run through `channel`, if that is on and known, and it not too old."""
         lane = self._lanes.get(channel)
         if lane is None:
             return
-        why = expired or self._objection(lane, message, None, off)
+        too_old = self._clock.time() - message.created > lane.limits.expires
+        why = tr("notify.expired") if too_old else self._objection(lane, message, None, off)
         if why:
-            lane.refuse(message, why, "expired" if expired else "skipped")
+            lane.refuse(message, why, "expired" if too_old else "skipped")
         else:
             lane.offer(replace(message, silent=True) if channel in silent else message)
 

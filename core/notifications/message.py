@@ -33,9 +33,10 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
     `created` is when it arose (Unix seconds). Messages with the same `dedup_key` ("" for none) within a
     window are sent once. `side` is "BUY", "SELL" or "". A summary has the `lines` of its first messages, for
-    channels with room for them, and `count` tells of how many it speaks. A `silent` one must not disturb
-    anybody; a `late` one says in its title when it arose, by the clock of its `exchange` (a code, "" for this
-    computer's), as that is a while ago. `tone` is "up", "down", "warning" or "": how it is coloured where
+    channels with room for them, and `count` tells of how many it speaks; `moments` tell when those lines
+    arose, 0 for one that says so itself. A `silent` one must not disturb anybody; a `late` one says in its
+    title when it arose, by the clock of its `exchange` (a code, "" for this computer's), as that is a while
+    ago. `tone` is "up", "down", "warning" or "": how it is coloured where
     there are colours and no `side`.
     """
 
@@ -50,6 +51,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     side: str = ""
     lines: tuple[str, ...] = ()
     count: int = 1
+    moments: tuple[float, ...] = ()
     silent: bool = False
     late: bool = False
     exchange: str = ""

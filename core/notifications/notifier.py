@@ -35,9 +35,6 @@ log = logging.getLogger(__name__)
 
 RESENT_LATE_AFTER = 30.0
 """Seconds after which a message of an earlier run says when it arose."""
-EXPIRES = {"toast": 600.0, "desktop": 600.0}
-EXPIRES_OTHERWISE = 86_400.0
-"""Seconds after which nobody is told any more, by channel."""
 
 OnAccept = Callable[[Message, Sequence[str]], None]
 """Takes a message and the channels that are about to deliver it."""
@@ -49,7 +46,8 @@ class Notifier:
     `local` are the channels of this screen, beside Telegram and e-mail. With `demo` the simulated prices are
     the user's choice, as they are with `live_data_source` "simulation". `on_delivery` is as in `Dispatcher`.
     Where there is an outbox, `on_accept` is told of errors and risks, which nobody else puts there (from any
-    thread, before they go out), and what cannot be delivered before the end waits for the next start. No
+    thread, before they go out), what a channel cannot deliver for the time being waits for it until it is too
+    old, and what cannot be delivered before the end waits for the next start. No
     `send_...` method blocks or raises, whatever it is given: what cannot be read is logged and reported.
     """
 
@@ -144,11 +142,8 @@ class Notifier:
         if line.kind == Kind.BOT:
             kind = msgspec.json.decode(line.payload, type=BotAlert).kind
             off, silent = bot_reasons_off(real_time, kind), bot_silent(real_time, kind)
-        too_old = now - line.created > EXPIRES.get(line.channel, EXPIRES_OTHERWISE)
-        self._dispatcher.resend(
-            dated(message, now, RESENT_LATE_AFTER), line.channel, off=off, silent=silent,
-            expired=tr("notify.expired") if too_old else "",
-        )  # fmt: skip
+        late = dated(message, now, RESENT_LATE_AFTER)
+        self._dispatcher.resend(late, line.channel, off=off, silent=silent)
 
     def _read(self, line: OutboxLine) -> Message:
         """The message of an outbox line, in the interface's language, as far as it was not told in words."""

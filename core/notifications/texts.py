@@ -6,7 +6,7 @@ import logging
 import math
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any
 
 from msgspec.structs import replace
@@ -87,11 +87,20 @@ def dated(message: Message, now: float, after: float = LATE_AFTER) -> Message:
     if message.late or now - message.created <= after:
         return message
     zone = EXCHANGES[message.exchange].zone if message.exchange in EXCHANGES else None
-    arose = datetime.fromtimestamp(message.created, zone)
-    same_day = arose.date() == datetime.fromtimestamp(now, zone).date()
-    moment = f"{arose:%H:%M}" if same_day else arose.strftime(tr("notify.late_format"))
-    title = tr("notify.late_title", time=moment, title=message.title)
-    return replace(message, title=clean(title, _TITLE_LENGTH + 40, one_line=True), late=True)
+    title = tr("notify.late_title", time=moment_text(message.created, now, zone), title=message.title)
+    lines = tuple(
+        f"{moment_text(at, now, zone)}: {line}" if at else line
+        for line, at in zip(message.lines, message.moments, strict=True)
+    ) if message.moments else message.lines  # fmt: skip
+    title = clean(title, _TITLE_LENGTH + 40, one_line=True)
+    return replace(message, title=title, lines=lines, late=True)
+
+
+def moment_text(at: float, now: float, zone: tzinfo | None = None) -> str:
+    """The time of day, and the date if it is not today's, in `zone` or by this computer's clock."""
+    moment = datetime.fromtimestamp(at, zone)
+    same_day = moment.date() == datetime.fromtimestamp(now, zone).date()
+    return f"{moment:%H:%M}" if same_day else moment.strftime(tr("notify.late_format"))
 
 
 class _Reader:
@@ -196,9 +205,9 @@ def channel_name(channel: str) -> str:
     return tr(f"notify.channel_{channel}") if channel in known else channel
 
 
-def summary_title(kind: Kind, count: int, buys: int, sells: int, *, simulated: bool) -> str:
-    """Such as "37 signals: 20 BUY, 17 SELL"."""
-    title = tr(f"notify.summary_{kind.value}", count=count)
+def summary_title(kind: Kind | None, count: int, buys: int, sells: int, *, simulated: bool) -> str:
+    """Such as "37 signals: 20 BUY, 17 SELL"; without a `kind` it tells of several."""
+    title = tr(f"notify.summary_{kind.value if kind else 'mixed'}", count=count)
     sides = [f"{n} {tr(f'notify.{side}')}" for side, n in (("buy", buys), ("sell", sells)) if n]
     if sides:
         title += ": " + ", ".join(sides)

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
 
-from core.bars.sessions import DAY, Sessions
+from core.bars.sessions import Sessions
 from core.config import Config
 from core.engine.noise import make_filter
 from core.engine.signals import SignalRule
@@ -22,14 +23,11 @@ from core.i18n import tr
 from core.market_calendar import MarketCalendar
 from core.model import Bar, Freshness, Instrument, Quote, Tick
 from core.replay.format import MarkRecord, QuoteRecord, Record
+from core.replay.session_bars import MINUTE, MOST_BARS, SessionBars, previous_close, stored_sessions
 from core.storage.base import Store
 
 PREFIX = "bars:"
 """What `real_time.replay_file` begins with when it names a stored day: "bars:2026-11-20"."""
-MINUTE = 60
-LOOK_BACK = 10 * 86_400.0
-"""Seconds before the first bar in which the previous close is looked for."""
-MOST_BARS = 200_000
 
 Cancelled = Callable[[], bool]
 
@@ -72,22 +70,28 @@ class StoredDay:
 
     def _quotes(self, store: Store) -> list[Quote]:
         calendar = MarketCalendar(self._config.extra_closures)
+        sessions = Sessions(calendar)
         quotes: list[Quote] = []
         for key in store.bar_keys():
             session = calendar.session(key.partition(":")[0], self._day)
             if session is None:
                 continue
-            before = store.bars(key, MINUTE, session[0] - LOOK_BACK, session[0], 1)
-            close = before[-1].close if before else None
-            for bar in store.bars(key, MINUTE, session[0], session[1], MOST_BARS):
-                quotes += [
-                    Quote(
-                        key=key, price=price, stamp=at, received=at, source="bars", previous_close=close,
-                        volume=bar.volume,
-                    )
-                    for at, price in path(bar, MINUTE)
-                ]  # fmt: skip
+            close = previous_close(store, key, session[0], sessions)
+            quotes += _told(store.bars(key, MINUTE, session[0], session[1], MOST_BARS), close)
         return quotes
+
+
+def _told(bars: Sequence[Bar], close: float | None) -> Iterator[Quote]:
+    """The quotes of one session's `bars` after the previous `close`, as a provider tells them: with the
+    session's running total of what was traded. A bar's own part is in it from the bar's last price on."""
+    total = 0.0
+    for bar in bars:
+        before, total = total, total + (bar.volume or 0.0)
+        for (at, price), told in zip(path(bar, MINUTE), (before, before, before, total), strict=True):
+            yield Quote(
+                key=bar.key, price=price, stamp=at, received=at, source="bars", previous_close=close,
+                volume=None if bar.volume is None else told,
+            )  # fmt: skip
 
 
 def path(bar: Bar, seconds: float) -> Iterator[tuple[float, float]]:
@@ -103,8 +107,8 @@ def count_signals(
 ) -> ThresholdCount | None:  # fmt: skip
     """What the signal rule of `config` would have told of the stored bars between two Unix times.
 
-    None if `cancelled` says so meanwhile. Minute bars are used where there are any, else daily ones. Raises
-    `StorageError`.
+    None if `cancelled` says so meanwhile. Of each session the minutes are used if enough of them are known,
+    else the daily bar. Raises `StorageError`.
     """
     sessions = Sessions(MarketCalendar(config.extra_closures))
     counts: Counter[str] = Counter()
@@ -112,12 +116,8 @@ def count_signals(
     for instrument in instruments:
         if cancelled():
             return None
-        seconds = MINUTE
-        bars = store.bars(instrument.key, MINUTE, since - LOOK_BACK, until, MOST_BARS)
-        if not any(bar.start >= since for bar in bars):
-            seconds = DAY
-            bars = store.bars(instrument.key, DAY, since - 3 * LOOK_BACK, until, MOST_BARS)
-        fired, seen = _count(instrument, bars, seconds, config, sessions, since, cancelled)
+        known = stored_sessions(store, instrument.key, since, until, sessions)
+        fired, seen = _count(known, config, since, cancelled)
         counts[instrument.symbol] += fired
         days |= {(instrument.exchange, day) for day in seen}
     most: Counter[str] = Counter(exchange for exchange, _ in days)
@@ -126,30 +126,25 @@ def count_signals(
 
 
 def _count(
-    instrument: Instrument, bars: Sequence[Bar], seconds: int, config: Config, sessions: Sessions,
-    since: float, cancelled: Cancelled,
-) -> tuple[int, set[float]]:  # fmt: skip
+    known: Sequence[SessionBars], config: Config, since: float, cancelled: Cancelled
+) -> tuple[int, set[float]]:
     """How often the rule fires on one instrument's bars from `since` on, and the sessions they lie in."""
     live = config.real_time
     rule = SignalRule(live.signal_threshold_pct, live.signal_cooldown_sec, trade_simulation=False)
     rule.noise = make_filter(live.noise_filter, live.noise_window)
     fired = 0
     seen: set[float] = set()
-    session, close, last = -1.0, None, None
-    for bar in bars:
-        times = sessions.at(instrument.exchange, bar.start)
-        if times is None:
-            continue
-        if times[0] != session:
-            if cancelled():
-                break
-            session, close = times[0], last
-        last = bar.close
-        if bar.start < since or close is None:
-            continue
-        seen.add(session)
-        for at, price in path(bar, seconds if seconds < DAY else times[1] - times[0]):
-            fired += rule.check(_tick(bar.key, price, at, close), session) is not None
+    for before, session in pairwise(known):
+        if cancelled():
+            break
+        bars, seconds = session.best()
+        for bar in bars:
+            if bar.start < since:
+                continue
+            seen.add(session.times[0])
+            for at, price in path(bar, seconds):
+                tick = _tick(bar.key, price, at, before.close)
+                fired += rule.check(tick, session.times[0]) is not None
     return fired, seen
 
 

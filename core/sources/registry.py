@@ -82,6 +82,11 @@ def push_order(config: Config) -> tuple[str, ...]:
     return (chosen,) if chosen in PUSH_SOURCES else ()
 
 
+def all_are_live(config: Config) -> bool:
+    """Whether prices are pushed, for all symbols at once: `max_live_symbols` limits what is polled."""
+    return bool(push_order(config))
+
+
 def create_source(name: str, config: Config, clock: Clock) -> PolledSource:
     """A new source. Raises `InputError` for a name that is not in `SOURCES`."""
     factory = SOURCES.get(name)

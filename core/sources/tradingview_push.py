@@ -92,6 +92,7 @@ class TradingViewPush:
         self._reader: _Reader | None = None
         self._abort = Abort()
         self._cancelled = False
+        self._break: SourceError | None = None
         self._session = QuoteSession(self.name, self._tally, rng)
 
     def connect(self) -> None:
@@ -122,6 +123,8 @@ class TradingViewPush:
         ws, reader, session = self._ws, self._reader, self._session
         if ws is None or reader is None:
             raise SourceError(tr("sources.broke_off", source=self.name))
+        if self._break is not None:
+            raise self._break
         session.quotes, session.unknown, session.refused = [], session.unknown, []
         heard = False
         try:
@@ -136,10 +139,11 @@ class TradingViewPush:
                 self._take(opcode, data)
         except _NOTHING_YET:
             pass  # only a piece of a message so far, which the package keeps; it does not count as heard
-        except SourceError:
-            raise
         except Exception as error:
-            raise self._explained(error) from error
+            self._break = error if isinstance(error, SourceError) else self._explained(error)
+            if not session.quotes:
+                raise self._break from error
+            # What was told before the break is handed over first; the next look tells of the break.
         unknown, session.unknown = tuple(session.unknown), []
         return Received(
             quotes=tuple(session.quotes), heard=heard, unknown=unknown, refused=tuple(session.refused)
@@ -148,6 +152,7 @@ class TradingViewPush:
     def disconnect(self) -> None:
         """See `PushSource.disconnect`."""
         ws, self._ws, self._reader = self._ws, None, None
+        self._break = None
         if ws is not None:
             with contextlib.suppress(OSError, ValueError):
                 ws.shutdown()

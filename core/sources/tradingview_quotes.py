@@ -3,7 +3,8 @@
 The server sends `qsd` messages with partial values, which are merged per full name ("BIST:THYAO"); absent
 means unchanged and null unknown. A name that nobody subscribed to, or another session's, is never believed.
 `lp_time` is the trade's own time in Unix seconds. `update_mode` is "streaming" or
-"delayed_streaming_<seconds>"; anything else is unknown, and then BIST counts as 15 minutes late.
+"delayed_streaming_<seconds>"; whatever else begins with "delayed" counts as 15 minutes late, anything else is
+unknown, and then BIST does.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ KEPT: dict[str, Callable[[Any], float | None]] = {
 asked for because the provider's own page does."""
 MOST_WAITING = 2_000_000
 """Characters of an unfinished frame after which it is no frame at all."""
+UNTOLD_DELAY = 900.0
+"""Seconds, where a delay is admitted without saying how long it is: the usual one of free data."""
 _HEAD = re.compile(r"~m~(\d{1,9})~m~")
 _HEAD_BEGINS = re.compile(r"~(m(~(\d{1,9}(~(m~?)?)?)?)?)?\Z")
 _DELAYED = re.compile(r"delayed_streaming_(\d{1,6})")
@@ -279,4 +282,6 @@ def declared_delay(mode: Any, instrument: Instrument) -> float | None:
     found = _DELAYED.fullmatch(mode) if isinstance(mode, str) else None
     if found is not None:
         return float(found[1])
+    if isinstance(mode, str) and mode.startswith("delayed"):
+        return UNTOLD_DELAY
     return BIST_DELAY if instrument.exchange == "BIST" else None

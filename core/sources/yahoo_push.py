@@ -4,6 +4,11 @@ Its `listen` blocks, returns without a word when the line breaks and leaves a de
 is a new object on a thread of its own, which hands over what it hears; the end of `listen` is the end of the
 connection. `time` is a text of milliseconds, fields that are zero are absent, and what is no price arrives as
 an empty message. Yahoo does not say how late a price is; BIST counts as 15 minutes late.
+
+The stream goes on before and after hours, and `market_hours` tells which: 0 before, 1 in the regular
+session, 2 after, 3 at any other time. A price from outside the session is not the one that the day's change
+and the close are about, so it is dropped. Zero is absent, as is the field from a server that does not know
+it; then the exchange's hours decide.
 """
 
 from __future__ import annotations
@@ -15,14 +20,25 @@ import logging
 import queue
 import threading
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
 
 from core.clock import Clock, SystemClock
 from core.errors import CancelledError, SourceError
+from core.exchanges import exchange_of
 from core.i18n import tr
+from core.market_calendar import MarketCalendar
 from core.model import Instrument, Quote
 from core.sources.calls import Abort, Calls
-from core.sources.checks import BIST_DELAY, BadDataTally, finite, positive, sane_ticker, stamp_fault
+from core.sources.checks import (
+    BIST_DELAY,
+    SETTLING_MINUTES,
+    BadDataTally,
+    finite,
+    positive,
+    sane_ticker,
+    stamp_fault,
+)
 from core.sources.push_base import FrameListener, Received
 from core.sources.tradingview_wire import translated
 from core.sources.yahoo_answer import yahoo_symbol
@@ -35,6 +51,11 @@ IMPORT_DEADLINE = 60.0
 MOST_WAITING = 20_000
 """So many messages may wait to be taken; more than that are dropped, the oldest first."""
 MOST_MESSAGES = 1000
+REGULAR_HOURS = 1
+CLOSING_PRINT = 5.0
+"""Seconds after the close by which the closing auction's print may be stamped."""
+CLOSING_PRINT_AT = {"BIST": SETTLING_MINUTES * 60.0}
+"""The same where the auction itself takes that long; nothing is traded there after it."""
 
 
 class _Line:
@@ -99,12 +120,14 @@ class YahooPush:
         self._url = url or PUBLIC_STREAM
         self._deadline = deadline
         self._clock = clock if clock is not None else SystemClock()
+        self._calendar = MarketCalendar()
         self._calls = Calls(self.name)
         self._tally = BadDataTally(self.name)
         self._line: _Line | None = None
         self._wanted: dict[str, Instrument] = {}
         self._insane: list[str] = []
-        self._closes: dict[str, float] = {}
+        self._closes: dict[str, tuple[date, float]] = {}
+        """By Yahoo's name: a session's day at the exchange, and the close before it."""
         self._cancelled = False
 
     def connect(self) -> None:
@@ -225,7 +248,12 @@ class YahooPush:
         if stamp is None or stamp_fault(stamp, now):
             self._tally.count("time", f"{instrument.key}: {content.get('time')!r}")
             return None
-        close = positive(content.get("previous_close")) or self._close_from(name, price, content)
+        if not self._is_regular(instrument, stamp, content):
+            self._tally.count("outside the session", f"{instrument.key}: {price} at {stamp}")
+            return None
+        close = positive(content.get("previous_close"))
+        if close is None:
+            close = self._close_from(name, price, _session_date(stamp, instrument), content)
         return Quote(
             key=instrument.key, price=price, stamp=stamp, received=now, source=self.name,
             previous_close=close, open=positive(content.get("open_price")),
@@ -234,15 +262,35 @@ class YahooPush:
             declared_delay=BIST_DELAY if instrument.exchange == "BIST" else None,
         )  # fmt: skip
 
-    def _close_from(self, name: str, price: float, content: Mapping[str, Any]) -> float | None:
-        """The previous close by the change against it, the same through the connection's life."""
-        if name not in self._closes:
-            change = finite(content.get("change"))
-            close = None if change is None else positive(round(price - change, 6))
-            if close is None:
-                return None
-            self._closes[name] = close
-        return self._closes[name]
+    def _is_regular(self, instrument: Instrument, stamp: float, content: Mapping[str, Any]) -> bool:
+        """Whether a print is of the exchange's regular session."""
+        code = instrument.exchange
+        if exchange_of(code).open_minute is None:
+            return True
+        hours = _number(content.get("market_hours"))
+        if hours:
+            return hours == REGULAR_HOURS
+        session = self._calendar.state(code, stamp)
+        return session.is_open or stamp <= session.session_close + CLOSING_PRINT_AT.get(code, CLOSING_PRINT)
+
+    def _close_from(self, name: str, price: float, day: date, content: Mapping[str, Any]) -> float | None:
+        """The previous close by the change against it, the same for all of a session's prices.
+
+        A connection may outlive the night, as nothing ends a quiet one: each day has its own.
+        """
+        known_day, known = self._closes.get(name, (date.min, 0.0))
+        if day == known_day:
+            return known
+        change = finite(content.get("change"))
+        close = None if change is None else positive(round(price - change, 6))
+        if close is not None and day > known_day:
+            self._closes[name] = day, close
+        return close
+
+
+def _session_date(stamp: float, instrument: Instrument) -> date:
+    """The day at the exchange of a print of its session."""
+    return datetime.fromtimestamp(stamp, exchange_of(instrument.exchange).zone).date()
 
 
 def _load() -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """All revisions that this program knows, oldest first."""
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "alembic_version"
@@ -198,6 +198,14 @@ users = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     _text("role"), _text("token_hash", unique=True), _time("created"),
     sa.Column("revoked", sa.Double),
+)  # fmt: skip
+
+ended_sessions = sa.Table(
+    "ended_sessions", metadata,
+    # Logged out, and to be refused until their signature expires; what names them opens nothing by itself.
+    sa.Column("nonce", sa.Text, primary_key=True),
+    _text("owner"), _time("expires"), _time("ended"),
+    sa.Index("ix_ended_sessions_owner", "owner", "ended"),
 )  # fmt: skip
 
 version = sa.Table(VERSION_TABLE, sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True))

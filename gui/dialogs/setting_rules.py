@@ -39,8 +39,9 @@ PAGES: dict[str, tuple[str, ...]] = {
     "push": ("websocket.enabled", "websocket.endpoint", "websocket.use_tvdata",
              "websocket.reconnect_attempts", "websocket.reconnect_delay_ms",
              "websocket.heartbeat_interval_ms", "websocket.timeout_ms"),
-    "server": ("server.enabled", "server.host", "server.port", "server.allowed_hosts", "server.tls_cert",
-               "server.tls_key", "server.max_streams_per_user", "server.redis_url", "bot_executor"),
+    "server": ("server.enabled", "server.host", "server.port", "server.allowed_hosts",
+               "server.trusted_proxies", "server.tls_cert", "server.tls_key", "server.max_streams_per_user",
+               "server.redis_url", "bot_executor"),
     "storage": ("storage.url", "storage.keep_minute_bars_days"),
 }  # fmt: skip
 TESTS: dict[str, tuple[str, ...]] = {

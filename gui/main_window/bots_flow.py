@@ -14,12 +14,14 @@ from PyQt5.QtCore import QObject, Qt
 from PyQt5.QtWidgets import QDialog
 
 from core.bots.model import BotState
-from core.commands import BotsLoaded, StartBot, StopAllBots, StopBot
+from core.commands import BotsLoaded, BotsRemembered, ScanInterrupted, StartBot, StopAllBots, StopBot
 from core.config import BotConfig, Config
 from core.engine.loop import LONGEST_WAIT
+from core.i18n import tr
+from core.model import FeedStatus
 from gui.main_window.engine_link import EngineLink
 from gui.main_window.remote_flow import RemoteFlow
-from gui.models.bot_card import BotCard
+from gui.models.bot_card import LIVELY, BotCard
 from gui.widgets.bot_status_panel import SILENT_AFTER, BotStatusPanel
 from gui.workers.mailbox import Frame
 
@@ -43,8 +45,13 @@ class BotsFlow(QObject):
         self._window = window
         self._configs: tuple[BotConfig, ...] = ()
         self._ids: set[str] = set()
+        self._remembered: set[str] = set()
         link.frame.connect(self._on_frame)
         link.on(BotsLoaded, self._on_loaded)
+        link.on(BotsRemembered, self._on_remembered)
+        link.on(ScanInterrupted, lambda _: self._resume_scan())
+        link.on(FeedStatus, lambda status: panel.set_unpriced(status.state == "stopped"))
+        panel.set_unpriced(True)
         link.worker.alive.connect(panel.beat)
         link.engine_ended.connect(lambda: panel.set_silent(""))
         self.remotes = RemoteFlow(panel, settings, window)
@@ -69,8 +76,24 @@ class BotsFlow(QObject):
 
     def _on_loaded(self, event: BotsLoaded) -> None:
         self._configs = event.configs
+        self._remembered |= {each.id for each in event.configs}
         self._ids = {state.bot_id for state in event.states}
         self._panel.set_bots(event.states)
+
+    def _on_remembered(self, event: BotsRemembered) -> None:
+        self._remembered = {each.id for each in event.configs}
+
+    def _resume_scan(self) -> None:
+        """The last run crashed while it scanned: bots that trade or hold something get prices at once."""
+        own = [card.state for card in self._panel.model().cards() if not card.server]
+        if any(state.positions or state.status in LIVELY for state in own):
+            self._window.notice_bar.say("warning", tr("bots.scan_resumed"))
+            self._window.start_scan()
+
+    @property
+    def need_prices(self) -> bool:
+        """Whether there are bots, which trade on instruments of their own."""
+        return bool(self._ids)
 
     # --- what a bot is ------------------------------------------------------------------------------
 
@@ -98,7 +121,8 @@ class BotsFlow(QObject):
         from gui.dialogs.bot_dialog import BotDialog
 
         config = self._config
-        taken = [each.id for each in self._known() if clone or bot is None or each.id != bot.id]
+        ids = self._remembered.union(each.id for each in self._known())
+        taken = [each for each in ids if clone or bot is None or each != bot.id]
         old = "" if bot is None or clone else bot.id
         dialog = BotDialog(
             self._window, bot=bot, clone=clone, taken=taken, exchange=config.exchange, symbols=config.symbols,

@@ -14,6 +14,7 @@ from core.commands import (
     BarUpdated,
     BotHistory,
     BotsLoaded,
+    BotsRemembered,
     ClosePosition,
     DeletePosition,
     EditPosition,
@@ -34,6 +35,7 @@ from core.feed.messages import InstrumentUnknown
 from core.market_calendar import MarketCalendar
 from core.model import FeedStatus, PortfolioSnapshot, Signal, SourceConflict
 from core.replay.clock import real_clock
+from core.sources.registry import all_are_live
 from gui.chart.host import ChartHost
 from gui.main_window.engine_link import EngineLink
 from gui.widgets.bot_status_panel import BotStatusPanel
@@ -101,7 +103,7 @@ class Desk(QObject):
         self.ticker.set_flash(config.flash_changes)
         self.ticker.set_calendar(MarketCalendar(config.extra_closures))
         self.ticker.model().default_exchange = config.exchange
-        self.symbols.set_limit(config.real_time.max_live_symbols)
+        self.symbols.set_limit(config.real_time.max_live_symbols, all_live=all_are_live(config))
         self.symbols.set_default_exchange(config.exchange)
         self.positions.set_default_exchange(config.exchange)
         self.positions.set_simulation_chosen(trades_simulation(config) or replays(config))
@@ -125,6 +127,7 @@ class Desk(QObject):
         link, trades, chart = self._link, self.bot_trades, self.chart
         link.on(BotsLoaded, lambda event: chart.set_bots(event.states))
         link.on(BotsLoaded, lambda event: trades.set_bots(event.configs))
+        link.on(BotsRemembered, lambda event: trades.set_remembered(event.configs, event.trades_before))
         link.on(BotTrade, chart.add_bot_trade)
         link.on(BotTrade, trades.add_trade)
         link.on(BotHistory, lambda event: trades.set_trades(event.trades))

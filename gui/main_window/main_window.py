@@ -32,7 +32,7 @@ from core.model import Delivery, FeedStatus, Instrument, Notice, PortfolioSnapsh
 from core.notifications.routes import Routes
 from core.replay.clock import replay_clock
 from core.session import RECORDINGS, ConfigStore
-from core.sources.registry import create_source
+from core.sources.registry import all_are_live, create_source
 from gui.data.state_manager import StateManager
 from gui.icons import icon
 from gui.main_window.actions import Actions
@@ -118,16 +118,16 @@ class MainWindow(QMainWindow):
     # --- the contract -------------------------------------------------------------------------------
 
     def start_scan(self) -> None:
-        """Start live prices for the symbols of the Symbols tab."""
+        """Start live prices for the symbols of the Symbols tab, and for those of bots."""
         instruments = self.desk.symbols.instruments()
-        if not instruments:
+        if not instruments and not self.bots.need_prices:
             self.notice_bar.say("warning", tr("window.no_symbols"))
             return
         if replays(self._config) and not self._config.real_time.replay_file:
             self._choose_recording()
             return
         limit = self._config.real_time.max_live_symbols
-        if len(instruments) > limit:
+        if len(instruments) > limit and not all_are_live(self._config):
             count = len(instruments)
             self.notice_bar.say("warning", tr("window.over_limit", count=count, limit=limit))
         self.link.post(SetInstruments(instruments=instruments))
@@ -219,7 +219,8 @@ class MainWindow(QMainWindow):
         self.settings.failed.connect(lambda text: self.notice_bar.say("error", text))
         self.settings.test_requested.connect(self.alerts.test)
         desk.ticker.symbol_activated.connect(self.open_chart)
-        desk.bots.chart_requested.connect(self.open_chart)
+        for panel in (desk.symbols, desk.signals, desk.bots):
+            panel.chart_requested.connect(self.open_chart)
         desk.chart.close_wanted.connect(self.close_chart)
         self.docks["chart"].closed.connect(self.close_chart)
         desk.symbols.instruments_changed.connect(self._on_instruments)

@@ -27,9 +27,12 @@ _MOST = 1e300
 
 
 class BotCard:
-    """What is known of one bot. `server` is "" for this computer's own; `seen` is a monotonic time."""
+    """What is known of one bot. `server` is "" for this computer's own; `seen` is a monotonic time.
 
-    __slots__ = ("dirty", "seen", "server", "state", "texts")
+    `unpriced` tells that no price can come where it runs, as the scan is stopped there.
+    """
+
+    __slots__ = ("dirty", "seen", "server", "state", "texts", "unpriced")
 
     def __init__(self, state: BotState, server: str, seen: float) -> None:
         self.state = state
@@ -37,11 +40,17 @@ class BotCard:
         self.seen = seen
         self.dirty = True
         self.texts: Any = None
+        self.unpriced = False
 
     @property
     def key(self) -> str:
         """The card's lasting name: the bot's id, after the server's name if it runs there."""
         return card_key(self.state.bot_id, self.server)
+
+    @property
+    def waits_in_vain(self) -> bool:
+        """Whether it trades, or guards what it holds, and gets no prices for that."""
+        return self.unpriced and (self.state.status in LIVELY or bool(self.state.positions))
 
     def take(self, state: BotState, seen: float) -> bool:
         """Show `state` from now on; False if it is older than the one that is shown."""

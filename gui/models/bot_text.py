@@ -58,7 +58,7 @@ def card_texts(card: BotCard, now: float, silent: float | None) -> CardTexts:
                   count=state.daily_trades),
         stop=_stop(state, currency), price=_price(state), freshness=state.price_freshness,
         worth=worth_text(state),
-        traded=_traded(state, now), age=age_text(state, now, silent), error=state.last_error or "",
+        traded=_traded(state, now), age=_age(card, now, silent), error=state.last_error or "",
     )  # fmt: skip
 
 
@@ -82,6 +82,12 @@ def age_text(state: BotState, now: float, silent: float | None) -> tuple[str, st
         return tr("bots_view.silent", duration=duration(silent)), "warning"
     age = now - state.updated_at
     return (tr("bots_view.just_now") if age < UPDATE_FRESH else ago_text(age)), "secondary"
+
+
+def _age(card: BotCard, now: float, silent: float | None) -> tuple[str, str]:
+    if silent is None and card.waits_in_vain:
+        return tr("bots_view.no_prices"), "warning"
+    return age_text(card.state, now, silent)
 
 
 def _holding(state: BotState) -> str:
@@ -158,6 +164,8 @@ def _tooltip_lines(card: BotCard, now: float, silent: float | None) -> Iterator[
         yield tr("bots_view.tip_simulated")
     if silent is not None:
         yield tr("bots_view.tip_silent")
+    elif card.waits_in_vain:
+        yield tr("bots_view.tip_no_prices")
     if state.last_error:
         yield state.last_error
 

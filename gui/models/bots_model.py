@@ -71,6 +71,8 @@ class BotsModel(QAbstractListModel):
         """The servers ("" is this computer's engine) that are silent, since a monotonic time."""
         self.looking: set[str] = set()
         """The servers whose bots may only be looked at."""
+        self.unpriced: set[str] = set()
+        """The servers ("" is this computer's engine) whose scan is stopped."""
         self._cards: dict[str, BotCard] = {}
         self._order: list[BotCard] = []
 
@@ -138,6 +140,7 @@ class BotsModel(QAbstractListModel):
             card = cards.get(card_key(state.bot_id, server))
             if card is None:
                 made = BotCard(state, server, now)
+                made.unpriced = server in self.unpriced
                 cards[made.key] = made
                 fresh = True
             else:
@@ -175,6 +178,16 @@ class BotsModel(QAbstractListModel):
         if may is (server in self.looking):
             self.looking ^= {server}
             self.touch_all()
+
+    def set_unpriced(self, server: str, unpriced: bool) -> None:
+        """Tell whether the scan is stopped where these bots run, so that no price can come."""
+        if unpriced is (server in self.unpriced):
+            return
+        self.unpriced ^= {server}
+        for card in self._cards.values():
+            if card.server == server:
+                card.unpriced = unpriced
+        self.touch_all()
 
     def touch_all(self) -> None:
         """Have every card painted anew."""

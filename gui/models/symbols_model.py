@@ -17,13 +17,15 @@ TINT_ROLE = Qt.UserRole + 2
 
 
 class SymbolsModel(QAbstractListModel):
-    """Instruments, each once. The first `limit` get live prices."""
+    """Instruments, each once. The first `limit` get live prices, or all where prices are pushed."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._items: list[Instrument] = []
         self._unknown: set[str] = set()
         self._limit = 0
+        self.all_live = False
+        """Whether the limit counts for nothing here, as prices are pushed."""
 
     def rowCount(self, parent: QModelIndex = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
         """See Qt."""
@@ -71,7 +73,7 @@ class SymbolsModel(QAbstractListModel):
 
     def is_over(self, row: int) -> bool:
         """Whether the instrument in this place is beyond the limit."""
-        return 0 < self._limit <= row
+        return not self.all_live and 0 < self._limit <= row
 
     def instruments(self) -> tuple[Instrument, ...]:
         """All, in order."""
@@ -87,9 +89,9 @@ class SymbolsModel(QAbstractListModel):
         self._unknown &= {item.key for item in items}
         self.endResetModel()
 
-    def set_limit(self, limit: int) -> None:
+    def set_limit(self, limit: int, *, all_live: bool = False) -> None:
         """Say how many get live prices."""
-        self._limit = limit
+        self._limit, self.all_live = limit, all_live
         self.refresh()
 
     def mark_unknown(self, key: str) -> None:

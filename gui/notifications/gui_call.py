@@ -9,7 +9,7 @@ from typing import Any
 
 from PyQt5.QtCore import QObject, Qt, pyqtSignal, pyqtSlot
 
-from core.errors import DeliveryError, SwingHunterError
+from core.errors import ChannelFaultError, DeliveryError, SwingHunterError
 from core.i18n import tr
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class _Job:
             self._error = error
         except Exception as error:  # it is raised again where it is waited for
             log.exception("a notification could not be shown")
-            self._error = DeliveryError(tr("notify.channel_fault", name=type(error).__name__))
+            self._error = ChannelFaultError(tr("notify.channel_fault", name=type(error).__name__))
         finally:
             self._done.set()
 

@@ -50,8 +50,9 @@ def error_rect(card: QRect, *, holds: bool = False) -> QRect:
 
 
 def dot_of(card: BotCard, silent: bool) -> RowState:
-    """The shape of the card's dot: full only while its strategy works and its engine gives signs of life."""
-    return RowState.LOST if silent else _DOTS[card.state.status]
+    """The shape of the card's dot: full only while its strategy works, prices can come and its engine gives
+    signs of life."""
+    return RowState.LOST if silent or card.waits_in_vain else _DOTS[card.state.status]
 
 
 class BotDelegate(QStyledItemDelegate):
@@ -108,7 +109,7 @@ class BotDelegate(QStyledItemDelegate):
         if card.dirty or card.texts is None:
             self.prepare(card)
         texts, colors = card.texts, self._colors
-        silent = self._model.silence(card) is not None
+        silent = self._model.silence(card) is not None or card.waits_in_vain
         if selected or hovered:
             painter.fillRect(rect, colors.selection if selected else colors.hover)
         if selected:

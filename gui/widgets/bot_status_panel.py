@@ -182,6 +182,11 @@ class BotStatusPanel(QWidget):
         self._beats[server] = latest if since is None else min(since, latest)
         self._look_around()
 
+    def set_unpriced(self, unpriced: bool) -> None:
+        """Tell whether the scan of this computer's engine is stopped: then its bots must not look live."""
+        self._model.set_unpriced("", unpriced)
+        self.list.refresh()
+
     def set_server_note(self, server: str, sentence: str) -> None:
         """Say at the foot of the panel what is wrong with a server, "" if nothing is."""
         if sentence:

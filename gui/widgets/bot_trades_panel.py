@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
+from msgspec.structs import replace
 from PyQt5.QtCore import QEvent, Qt, QTimer, pyqtSignal
 from PyQt5.QtGui import QShowEvent
 from PyQt5.QtWidgets import QComboBox, QLineEdit, QSplitter, QVBoxLayout, QWidget
@@ -30,6 +31,8 @@ OUTCOMES = (0, 1, -1)
 SEARCH_WIDTH = 130
 TOGETHER_MS = 150
 """New trades are counted in together, at most so often."""
+EARLIER = "~earlier"
+"""What stands after the id of a bot whose id another one bears now."""
 MOST = 20_000
 """Trades kept at the most; older ones stay in the database."""
 
@@ -44,7 +47,9 @@ class BotTradesPanel(QWidget):
         self._now = now
         self._trades: list[BotTrade] = []
         self._ids: set[str] = set()
-        self._configs: tuple[BotConfig, ...] = ()
+        self._known: dict[str, BotConfig] = {}
+        self._present: set[str] = set()
+        self._before: dict[str, int] = {}
         self._asked = False
         self.model = BotTradesModel(self, now=now)
         self.days = BotDaysModel(self)
@@ -108,14 +113,21 @@ class BotTradesPanel(QWidget):
 
     def set_bots(self, configs: Sequence[BotConfig]) -> None:
         """The bots there are; their trades stay when they go."""
-        self._configs = tuple(configs)
-        self.model.set_names({each.id: each.name for each in configs})
-        self._fill_bots()
-        self._refresh()
+        self._present = {each.id for each in configs}
+        self._known.update((each.id, each) for each in configs)
+        self._name_bots()
+
+    def set_remembered(self, configs: Sequence[BotConfig], trades_before: Mapping[str, int]) -> None:
+        """All bots that there ever were, with their deposits. By id, so many `trades_before` belong to an
+        earlier bot, which is shown as one of its own."""
+        self._known = {each.id: each for each in configs}
+        self._before = dict(trades_before)
+        self._trades = [self._parted(trade) for trade in self._trades]
+        self._name_bots()
 
     def set_trades(self, trades: Sequence[BotTrade]) -> None:
         """Show these trades and no others."""
-        self._trades = list(trades)[:MOST]
+        self._trades = [self._parted(trade) for trade in trades[:MOST]]
         self._ids = {trade.trade_id for trade in self._trades}
         self._fill_bots()
         self._refresh()
@@ -124,7 +136,7 @@ class BotTradesPanel(QWidget):
         """One more; one that is there already is not counted twice."""
         if trade.trade_id not in self._ids:
             self._ids.add(trade.trade_id)
-            self._trades.insert(0, trade)
+            self._trades.insert(0, self._parted(trade))
             del self._trades[MOST:]
             if not self._later.isActive():
                 self._later.start()
@@ -201,14 +213,31 @@ class BotTradesPanel(QWidget):
             self.curve.set_curve((), "")
 
     def _start_cash(self, trades: Sequence[BotTrade]) -> Decimal:
-        """With how much the bots of `trades` began; those that are gone are taken for nothing."""
+        """With how much the bots of `trades` began; 0 where that is not known of each."""
         ids = {trade.bot_id for trade in trades}
-        return sum((Decimal(repr(each.cash)) for each in self._configs if each.id in ids), Decimal(0))
+        if not ids <= self._known.keys():
+            return Decimal(0)
+        return sum((Decimal(repr(self._known[each].cash)) for each in ids), Decimal(0))
+
+    def _parted(self, trade: BotTrade) -> BotTrade:
+        """`trade`, under a name of its own if an earlier bot of the same id has made it."""
+        before = self._before.get(trade.bot_id, 0)
+        number = trade.trade_id.rpartition("-t")[2]
+        if not before or not number.isdigit() or int(number) > before:
+            return trade
+        return replace(trade, bot_id=f"{trade.bot_id}{EARLIER}")
+
+    def _name_bots(self) -> None:
+        names = {each.id: each.name for each in self._known.values()}
+        for bot_id in self._before:
+            names[f"{bot_id}{EARLIER}"] = tr("bot_trades.earlier", name=names.get(bot_id, bot_id))
+        self.model.set_names(names)
+        self._fill_bots()
+        self._refresh()
 
     def _fill_bots(self) -> None:
-        known = dict(self.model.names)
-        for trade in self._trades:
-            known.setdefault(trade.bot_id, trade.bot_id)
+        ids = self._present.union(trade.bot_id for trade in self._trades)
+        known = {bot_id: self.model.names.get(bot_id, bot_id) for bot_id in ids}
         items = sorted(known.items(), key=lambda item: item[1].casefold())
         texts = [tr("bot_trades.all_bots"), *(name for _, name in items)]
         if [self.bot.itemText(n) for n in range(self.bot.count())] == texts:
@@ -231,8 +260,7 @@ class BotTradesPanel(QWidget):
         self.bot.setAccessibleName(tr("bot_trades.bot"))
         fill_combo(self.period, "bot_trades.period", [f"period_{name}" for name in PERIODS])
         fill_combo(self.outcome, "bot_trades.outcome", ["outcome_all", "outcome_won", "outcome_lost"])
-        self._fill_bots()
-        self._refresh()
+        self._name_bots()
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow the language."""
@@ -255,7 +283,9 @@ def _figures(currency: str, found: BotStatistics) -> list[tuple[str, str, str, s
 
     rate = "–" if found.win_rate is None else format_percent(found.win_rate * 100, 0, sign=False)
     factor = "–" if found.profit_factor is None else format_number(found.profit_factor, 2)
-    fall = f"{money(-found.max_drawdown)} ({format_percent(-found.max_drawdown_pct)})"
+    fall = money(-found.max_drawdown)
+    if found.curve and found.curve[0][1] > 0:  # else the deposit is not known, of which it would be a share
+        fall += f" ({format_percent(-found.max_drawdown_pct)})"
     fees = f"{format_number(found.fees)}\N{NO-BREAK SPACE}{currency}"
     return [
         (tr("bot_trades.net"), money(found.net_pnl), tint_of(found.net_pnl), ""),

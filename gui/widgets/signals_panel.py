@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+from PyQt5.QtCore import pyqtSignal
 from PyQt5.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
 from core.errors import SwingHunterError
@@ -22,7 +23,12 @@ GATHER_MS = 50
 
 
 class SignalsPanel(StreamPanel):
-    """Every signal that came, up to 5000; the file gets what the filter shows, in the shown order."""
+    """Every signal that came, up to 5000; the file gets what the filter shows, in the shown order.
+
+    `chart_requested(key)` is a double click or Enter on one.
+    """
+
+    chart_requested = pyqtSignal(str)
 
     def __init__(self, parent: QWidget | None = None, *, now: Callable[[], float] = time.time) -> None:
         self.model = SignalsModel(now)
@@ -33,6 +39,7 @@ class SignalsPanel(StreamPanel):
         self.search.setMaximumWidth(SEARCH_WIDTH)
         self.search.addAction(icon("search", "secondary"), QLineEdit.LeadingPosition)
         self.search.textChanged.connect(self._apply_filter)
+        self.table.activated_row.connect(lambda line: self.chart_requested.emit(line.signal.key))
         self.side, self.day = self._combo(), self._combo()
         self._lay_out()
         self.retranslate()

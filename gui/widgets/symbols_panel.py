@@ -36,9 +36,11 @@ _ENTRY_HEIGHT = 30
 
 
 class SymbolsPanel(QWidget):
-    """`instruments_changed(tuple)` carries all instruments after each change that the user made."""
+    """`instruments_changed(tuple)` carries all instruments after each change that the user made;
+    `chart_requested(key)` is a double click or Enter on one."""
 
     instruments_changed = pyqtSignal(tuple)
+    chart_requested = pyqtSignal(str)
 
     def __init__(self, parent: QWidget | None = None, *, default_exchange: str = "BIST") -> None:
         super().__init__(parent)
@@ -110,6 +112,7 @@ class SymbolsPanel(QWidget):
         self._exchange.currentTextChanged.connect(self._exchange_chosen)
         self._view.selectionModel().selectionChanged.connect(lambda *_: self._enable())
         self._view.key_wanted.connect(self._run_key)
+        self._view.opened.connect(self.chart_requested)
         for signal in (self._model.rowsInserted, self._model.rowsRemoved, self._model.modelReset):
             signal.connect(lambda *_: self._recount())
         theme.theme_signals().changed.connect(self._view.viewport().update)
@@ -124,9 +127,9 @@ class SymbolsPanel(QWidget):
         """All instruments, in the user's order."""
         return self._model.instruments()
 
-    def set_limit(self, limit: int) -> None:
-        """Say how many symbols get live prices (`max_live_symbols`)."""
-        self._model.set_limit(limit)
+    def set_limit(self, limit: int, *, all_live: bool = False) -> None:
+        """Say how many symbols get live prices (`max_live_symbols`), or that all do, as they are pushed."""
+        self._model.set_limit(limit, all_live=all_live)
         self._recount()
 
     def mark_unknown(self, key: str) -> None:
@@ -291,6 +294,8 @@ class SymbolsPanel(QWidget):
 
     def _recount(self) -> None:
         count, limit = self._model.rowCount(), self._model.limit
+        if self._model.all_live:
+            limit = 0
         over = 0 < limit < count
         name = "symbols.count_over" if over else "symbols.count"
         self._count.setText(tr(name, count=count, limit=limit or count, over=count - limit))
@@ -338,9 +343,10 @@ class SymbolsPanel(QWidget):
 
 
 class _SymbolList(QListView):
-    """The list; `key_wanted(tool)` for keys that stand for a tool button."""
+    """The list; `key_wanted(tool)` for keys that stand for a tool button, `opened(key)` for a row."""
 
     key_wanted = pyqtSignal(str)
+    opened = pyqtSignal(str)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -351,6 +357,7 @@ class _SymbolList(QListView):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarAlwaysOff)
         self.setFrameShape(QListView.NoFrame)
         self.setMouseTracking(True)
+        self.doubleClicked.connect(lambda index: self.opened.emit(index.data(INSTRUMENT_ROLE).key))
 
     def sizeHint(self) -> QSize:
         """See Qt."""
@@ -365,6 +372,8 @@ class _SymbolList(QListView):
             self.key_wanted.emit("up" if event.key() == Qt.Key_Up else "down")
         elif event.matches(QKeySequence.Paste):
             self.key_wanted.emit("paste")
+        elif event.key() in (Qt.Key_Return, Qt.Key_Enter) and self.currentIndex().isValid():
+            self.opened.emit(self.currentIndex().data(INSTRUMENT_ROLE).key)
         else:
             super().keyPressEvent(event)
 

@@ -22,12 +22,14 @@ from core.commands import (
     BarUpdated,
     BotHistory,
     BotsLoaded,
+    BotsRemembered,
     Command,
     CommandResult,
     History,
     InstrumentsChanged,
     OutboxDue,
     PositionsChanged,
+    ScanInterrupted,
     SetInstruments,
     StartFeed,
     StopFeed,
@@ -78,6 +80,7 @@ FORWARDED = (
     Signal, PortfolioSnapshot, FeedStatus, Notice, PositionsChanged, TradesChanged, History, CommandResult,
     InstrumentsChanged, InstrumentUnknown, BarsLoaded, BarUpdated,
     SourceConflict, BotsLoaded, BotTrade, BotFill, BotAlert, BotHistory, OutboxDue, FeedDay,
+    ScanInterrupted, BotsRemembered,
 )  # fmt: skip
 """Events that reach the window one by one through `core_event`."""
 

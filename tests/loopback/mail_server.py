@@ -14,6 +14,8 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from tests.patience import PATIENCE
+
 USER = "alerts@example.org"
 PASSWORD = "smtp-password-sentinel-0123456789"
 
@@ -53,7 +55,7 @@ class MailServer:
         self._thread = threading.Thread(target=self._loop.run_forever, name="mail-server")
         self._thread.start()
         self._protocols: list[SMTP] = []
-        self._server = asyncio.run_coroutine_threadsafe(self._open(), self._loop).result(5)
+        self._server = asyncio.run_coroutine_threadsafe(self._open(), self._loop).result(PATIENCE)
         self.port: int = self._server.sockets[0].getsockname()[1]
 
     async def _open(self) -> asyncio.Server:
@@ -95,7 +97,7 @@ class MailServer:
 
     def stop(self) -> None:
         """End it, with every connection."""
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(5)
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(PATIENCE)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

@@ -86,9 +86,12 @@ class QuoteDesk:
         """Send an update of `key`: these values, or its price and time."""
         self._call(self._tell, key, values)
 
-    def say(self, text: str) -> None:
-        """Send one WebSocket message to every session; a frame's "QS" becomes the session's id."""
-        self._call(self._say, text)
+    def say(self, text: str, piece: int | None = None) -> None:
+        """Send one WebSocket message to every session; a frame's "QS" becomes the session's id.
+
+        In several messages of `piece` characters, if that is given, with nothing in between.
+        """
+        self._call(self._say, text, piece)
 
     def drop(self) -> None:
         """Break all connections without a word."""
@@ -163,10 +166,12 @@ class QuoteDesk:
                     line.send(self._qsd(line, name, values or self._values(key)))
                     self._count(line)
 
-    def _say(self, text: str) -> None:
+    def _say(self, text: str, piece: int | None) -> None:
         for line in list(self.lines):
             if line.session:
-                line.send(_filled(text, line.session))
+                whole = _filled(text, line.session)
+                for at in range(0, len(whole), piece or len(whole)):
+                    line.send(whole[at : at + (piece or len(whole))])
 
     def _count(self, line: QuoteLine) -> None:
         if self.drop_after is not None and line.sent >= self.drop_after:

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-START_SECONDS = 10.0
+from tests.patience import PATIENCE
 
 
 def free_port() -> int:
@@ -44,7 +44,7 @@ class RedisServer:
              "no", "--dir", str(self._folder), "--loglevel", "warning"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        end = time.monotonic() + START_SECONDS
+        end = time.monotonic() + PATIENCE
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
@@ -59,7 +59,7 @@ class RedisServer:
         process, self._process = self._process, None
         if process is not None:
             process.kill()
-            process.wait(5)
+            process.wait(PATIENCE)
         self._frozen = False
 
     def freeze(self) -> None:

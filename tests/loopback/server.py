@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from tests.loopback.faults import Fault
 from tests.loopback.market import Market
+from tests.patience import PATIENCE
 
 T = TypeVar("T")
 
@@ -67,7 +68,7 @@ class StreamServer:
         """Listen again, on the same port. Idempotent."""
         self._run(self._open())
 
-    def wait_for_requests(self, count: int, timeout: float = 5.0) -> bool:
+    def wait_for_requests(self, count: int, timeout: float = PATIENCE) -> bool:
         """Wait until `count` requests have arrived in all."""
         end = time.monotonic() + timeout
         while len(self.requests) < count and time.monotonic() < end:
@@ -80,7 +81,7 @@ class StreamServer:
             return
         self.unplug()
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        self._thread.join(PATIENCE)
         self._loop.close()
 
     def __enter__(self) -> Any:
@@ -101,7 +102,7 @@ class StreamServer:
             await asyncio.sleep(self.dribble_seconds)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(5)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
 
     async def _open(self) -> None:
         if self._server is None:

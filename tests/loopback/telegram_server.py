@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.patience import PATIENCE
+
 TOKEN = "123456789:AAE-loopback_token_sentinel_0123456789"
 CHAT = "4711"
 BOT = "swing_test_bot"
@@ -65,7 +67,7 @@ class TelegramServer:
         """The `api_base` to configure."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def wait_for_request(self, seconds: float = 5.0) -> bool:
+    def wait_for_request(self, seconds: float = PATIENCE) -> bool:
         """Wait for one more request than was waited for before."""
         return self.seen.acquire(timeout=seconds)
 

@@ -15,12 +15,16 @@ from tests.loopback.quote_session import websocket_frame
 from tests.loopback.server import Request, StreamServer
 from tests.loopback.tradingview_server import CLOSE, GUID, TEXT, read_messages
 
+PRE, REGULAR, POST, EXTENDED = range(4)
+"""What `market_hours` may be. The first is zero, which is not sent."""
+
 
 def pricing(symbol: str, **fields: Any) -> str:
-    """One message as Yahoo sends it; `fields` as in the package's `PricingData`."""
+    """One message as Yahoo sends it, of the regular session unless told; `fields` as in the package's
+    `PricingData`."""
     from yfinance.pricing_pb2 import PricingData
 
-    data = PricingData(id=symbol, **fields).SerializeToString()
+    data = PricingData(id=symbol, **{"market_hours": REGULAR} | fields).SerializeToString()
     return json.dumps({"type": "pricing", "message": base64.b64encode(data).decode()})
 
 

@@ -6,7 +6,7 @@ import logging
 import traceback
 from typing import Protocol
 
-from core.errors import DeliveryError
+from core.errors import ChannelFaultError
 from core.i18n import tr
 from core.notifications.message import Message
 
@@ -44,11 +44,11 @@ class Channel(Protocol):
         ...
 
 
-def fault(channel: str, error: Exception) -> DeliveryError:
+def fault(channel: str, error: Exception) -> ChannelFaultError:
     """Log a bug in a channel; what to report instead.
 
     The exception's own text may hold a URL with a token, so only its kind and place are logged.
     """
     place = "".join(traceback.format_tb(error.__traceback__))
     log.error("the channel %s failed with %s at\n%s", channel, type(error).__name__, place)
-    return DeliveryError(tr("notify.channel_fault", name=type(error).__name__))
+    return ChannelFaultError(tr("notify.channel_fault", name=type(error).__name__))

@@ -136,6 +136,12 @@ class _Screen:
         """See `FleetSink`."""
         self.beat_at = time.monotonic() - age
 
+    def on_silent(self, engine: str) -> None:
+        """See `FleetSink`."""
+
+    def on_ready(self, ready: bool) -> None:
+        """See `FleetSink`."""
+
 
 def faults(redis: RedisServer) -> list[Figure]:
     """Redis killed, away and frozen; the listener's connection cut; the engine killed."""

@@ -16,7 +16,7 @@ from server.channel import Bot
 from server.errors import ApiError, ErrorOut, unknown_bot
 from server.frames import encode
 from server.hub import Hub
-from server.models import BotOut, BotsOut, CommandOut, DayOut, StopIn
+from server.models import BotsOut, CommandOut, DayOut, OneBotOut, StopIn
 
 ANSWER_SECONDS = 3.0
 """For so long a command's end is waited for."""
@@ -30,31 +30,53 @@ def _errors(*statuses: int) -> Responses:
 
 router = APIRouter(prefix="/api/v1/bots", tags=["bots"])
 BotId = Annotated[str, Path(description="The bot's id.", examples=["asels-swing"])]
-IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match")]
+IfNoneMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-None-Match", description="The `ETag` of an earlier answer: 304 if nothing has changed.",
+        examples=['"9f86d081884c7d659a2feaa0"'],
+    ),
+]  # fmt: skip
+_NOT_READY: Responses = {
+    503: {"model": ErrorOut, "description": "No such bot is known, but bots may be missing at the moment."}
+}
 _NOT_MODIFIED: Responses = {304: {"description": "Nothing has changed.", "model": None}}
 
 
 @router.get("", response_model=BotsOut, responses=_errors() | _NOT_MODIFIED, summary="All of your bots")
 async def bots(request: Request, caller: Looker, if_none_match: IfNoneMatch = None) -> Response:
-    """Ask again with the answer's `ETag` in `If-None-Match`, and it is 304 while nothing has changed."""
+    """Ask again with the answer's `ETag` in `If-None-Match`, and it is 304 while nothing has changed.
+
+    While `ready` is false bots may be missing: an engine has yet to tell of them, or cannot be heard.
+    """
     hub: Hub = request.app.state.hub
     channel = hub.channel(caller.name)
     alive = {engine: {"alive": hub.alive(engine)} for engine in channel.engines()}
-    body = b'{"bots":[%s],"engines":%s}' % (
+    body = b'{"bots":[%s],"engines":%s,"ready":%s}' % (
         b",".join(bot.json for bot in channel.bots.values()), encode(alive),
+        encode(hub.knows_all_of(caller.name)),
     )  # fmt: skip
     return _tagged(body, if_none_match)
 
 
 @router.get(
-    "/{bot_id}", response_model=BotOut, responses=_errors(404) | _NOT_MODIFIED, summary="One of your bots"
-)
+    "/{bot_id}", response_model=OneBotOut, responses=_errors(404) | _NOT_READY | _NOT_MODIFIED,
+    summary="One of your bots",
+)  # fmt: skip
 async def bot(request: Request, caller: Looker, bot_id: BotId, if_none_match: IfNoneMatch = None) -> Response:
-    """Another user's bot is as unknown as one that does not exist."""
-    return _tagged(_find(request, caller, bot_id).json, if_none_match)
+    """Another user's bot is as unknown as one that does not exist.
+
+    Polled as `GET /api/v1/bots`; the answer changes too when the bot's engine falls silent or comes back.
+    """
+    hub: Hub = request.app.state.hub
+    found = _find(request, caller, bot_id)
+    return _tagged(b'%s,"alive":%s}' % (found.json[:-1], encode(hub.alive(found.engine))), if_none_match)
 
 
-@router.get("/{bot_id}/day", response_model=DayOut, responses=_errors(404), summary="Its day's P&L over time")
+@router.get(
+    "/{bot_id}/day", response_model=DayOut, responses=_errors(404) | _NOT_READY,
+    summary="Its day's P&L over time",
+)  # fmt: skip
 async def day(request: Request, caller: Looker, bot_id: BotId) -> Response:
     """A point a minute at most, since this server first saw the bot today."""
     body = encode({"points": _find(request, caller, bot_id).day.points})
@@ -64,7 +86,7 @@ async def day(request: Request, caller: Looker, bot_id: BotId) -> Response:
 _COMMAND: Responses = {
     202: {"model": CommandOut, "description": "Sent, but not confirmed yet; the stream will show it."},
     409: {"model": ErrorOut, "description": "The engine refused, and says why."},
-    503: {"model": ErrorOut, "description": "The bot's engine does not answer."},
+    503: {"model": ErrorOut, "description": "The bot's engine does not answer, or bots may be missing."},
 }
 
 
@@ -89,7 +111,7 @@ def _find(request: Request, caller: Looker, bot_id: str) -> Bot:
     hub: Hub = request.app.state.hub
     found = hub.find(caller.name, bot_id)
     if found is None:
-        raise unknown_bot()
+        raise unknown_bot(ready=hub.knows_all_of(caller.name))
     return found
 
 

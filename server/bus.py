@@ -39,6 +39,14 @@ class StatusSink(Protocol):
         """The last sign of life of `engine` was `age` seconds ago."""
         ...
 
+    def on_silent(self, engine: str) -> None:
+        """`engine` has ended, or nobody works for its bots: whatever it showed before, it is not alive."""
+        ...
+
+    def on_ready(self, ready: bool) -> None:
+        """Whether all bots there are have been told, and changes are heard; not so at first."""
+        ...
+
 
 class StatusBus(Protocol):
     """The way to the engines. All methods belong to the event loop's thread."""
@@ -171,6 +179,7 @@ class InProcessBus:
         if self._sink is not None:
             if loaded is not None:
                 self._sink.on_bots(self._engine, loaded.states)
+                self._sink.on_ready(True)
             for state in states.values():
                 self._sink.on_state(self._engine, state)
         for result in results:

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.bots.model import BotState
-from server.day import DayCurve
-from server.frames import difference, encode, event_id, frame, parse_id
+from server.day import DayCurve, GoneDays
+from server.frames import NO_ID, difference, encode, event_id, frame, parse_id
 
 if TYPE_CHECKING:
     from server.stream import Stream
@@ -39,14 +39,14 @@ class Bot:
 
     __slots__ = ("_json", "day", "due", "engine", "sent", "sent_at", "state", "timer")
 
-    def __init__(self, engine: str, state: BotState) -> None:
+    def __init__(self, engine: str, state: BotState, day: DayCurve) -> None:
         self.engine = engine
         self.state = state
         self.sent: dict[str, Any] = {}
         self.sent_at = float("-inf")
         self.due = False
         self.timer: asyncio.TimerHandle | None = None
-        self.day = DayCurve()
+        self.day = day
         self._json: bytes | None = None
 
     def take(self, engine: str, state: BotState) -> None:
@@ -70,7 +70,9 @@ class Bot:
 class Channel:
     """Everything of one user. Belongs to the event loop's thread."""
 
-    def __init__(self, owner: str, loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    def __init__(
+        self, owner: str, loop: Callable[[], asyncio.AbstractEventLoop], gone_days: GoneDays
+    ) -> None:
         self.owner = owner
         self.epoch = secrets.token_hex(6)
         self.seq = 0
@@ -79,6 +81,7 @@ class Channel:
         self.bots: dict[str, Bot] = {}
         self.streams: set[Stream] = set()
         self._loop = loop
+        self._gone_days = gone_days
         self._ring: deque[Event] = deque(maxlen=RING)
         self._snapshot: tuple[object, bytes] = (None, b"")
         """The bots' part of a snapshot, and of what it was made."""
@@ -90,7 +93,8 @@ class Channel:
         """A bot's state; whether it was news."""
         bot = self.bots.get(state.bot_id)
         if bot is None:
-            bot = self.bots[state.bot_id] = Bot(engine, state)
+            day = self._gone_days.take(self.owner, state.bot_id)
+            bot = self.bots[state.bot_id] = Bot(engine, state, day)
         elif (state.version, engine) == (bot.state.version, bot.engine) or state.version < bot.state.version:
             return False
         bot.take(engine, state)
@@ -103,6 +107,7 @@ class Channel:
         bot = self.bots.pop(bot_id)
         if bot.timer is not None:
             bot.timer.cancel()
+        self._gone_days.keep(self.owner, bot_id, bot.day)
         self.revision += 1
         self._publish("removed", bot_id, encode({"bot_id": bot_id}))
         for stream in [stream for stream in self.streams if stream.bot_id == bot_id]:
@@ -160,8 +165,9 @@ class Channel:
             if bot_id is None or event.bot_id == bot_id:
                 yield event.wire
 
-    def snapshot(self, bot_id: str | None, engines: bytes) -> bytes:
-        """The frame that tells everything there is to know, with `engines` (JSON) in it.
+    def snapshot(self, bot_id: str | None, engines: bytes, *, ready: bool) -> bytes:
+        """The frame that tells everything there is to know, with `engines` (JSON) in it; without `ready`
+        something may be missing, and it cannot be resumed from.
 
         It shows what was sent, so that the events after its number go on from it. The bots' part is made once
         for all who ask between two events.
@@ -170,8 +176,8 @@ class Channel:
         if self._snapshot[0] != key:
             bots = [bot for name, bot in self.bots.items() if bot_id in (None, name)]
             self._snapshot = (key, b",".join(map(_sent_json, bots)))
-        data = b'{"bots":[%s],"engines":%s}' % (self._snapshot[1], engines)
-        return frame("snapshot", self.last_id, data, retry=True)
+        data = b'{"bots":[%s],"engines":%s,"ready":%s}' % (self._snapshot[1], engines, encode(ready))
+        return frame("snapshot", self.last_id if ready else NO_ID, data, retry=True)
 
     def engines(self, bot_id: str | None = None) -> tuple[str, ...]:
         """The engines that run this user's bots, or one of them."""

@@ -7,6 +7,7 @@ from core.exchanges import iso_time
 
 MINUTE = 60.0
 MOST_POINTS = 24 * 60
+MOST_GONE = 1000
 
 
 class DayCurve:
@@ -35,3 +36,21 @@ class DayCurve:
     def points(self) -> list[tuple[str, float]]:
         """Pairs of time (ISO 8601) and P&L, oldest first."""
         return list(self._points)
+
+
+class GoneDays:
+    """The curves of bots that are not there at the moment, by owner and id: one that comes back goes on with
+    its own. The oldest are forgotten."""
+
+    def __init__(self) -> None:
+        self._curves: dict[tuple[str, str], DayCurve] = {}
+
+    def keep(self, owner: str, bot_id: str, curve: DayCurve) -> None:
+        """The bot has gone."""
+        self._curves[owner, bot_id] = curve
+        while len(self._curves) > MOST_GONE:
+            del self._curves[next(iter(self._curves))]
+
+    def take(self, owner: str, bot_id: str) -> DayCurve:
+        """The bot has come: its curve, or a new one."""
+        return self._curves.pop((owner, bot_id), None) or DayCurve()

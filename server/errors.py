@@ -41,9 +41,10 @@ class ApiError(Exception):
         return JSONResponse({"code": self.code, "detail": detail}, self.status, self.headers)
 
 
-def unknown_bot() -> ApiError:
-    """The same for a bot that does not exist and for one that is another user's."""
-    return ApiError(404, "unknown_bot")
+def unknown_bot(*, ready: bool) -> ApiError:
+    """The same for a bot that does not exist and for one that is another user's. Unless the server is `ready`
+    it cannot tell."""
+    return ApiError(404, "unknown_bot") if ready else ApiError(503, "not_ready")
 
 
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}

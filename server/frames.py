@@ -18,6 +18,10 @@ def event_id(epoch: str, seq: int) -> str:
     return f"{epoch}-{seq}"
 
 
+NO_ID = event_id("0" * 12, 0)
+"""The `id:` of a snapshot in which something may be missing: who comes back with it gets a new one."""
+
+
 def parse_id(text: str) -> tuple[str, int] | None:
     """The epoch and the number in an `id:`, None if it is none of ours."""
     match = _ID.match(text)

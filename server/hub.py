@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from core.bots.model import BotState
 from server.channel import Bot, Channel
+from server.day import GoneDays
 from server.frames import encode
 from server.stream import Stream
 
@@ -21,6 +22,7 @@ MANY = 2000
 """From so many streams on beats are what the server does most."""
 ALIVE_SECONDS = 5.0
 """An engine that was silent for longer no longer vouches for its bots."""
+NEVER = float("-inf")
 _MOST_BEATS = 50
 _BREATH = 0.004
 _AGES_SECONDS = 0.05
@@ -44,8 +46,10 @@ class Hub:
         self._channels: dict[str, Channel] = {}
         self._homes: dict[str, Channel] = {}
         """The channel in which a bot is."""
+        self._gone_days = GoneDays()
+        self._ready = False
         self._heard: dict[str, float] = {}
-        """When an engine last showed that it lives, by the loop's clock."""
+        """When an engine last showed that it lives, by the loop's clock; `NEVER` if it has ended since."""
         self._beats: OrderedDict[Stream, float] = OrderedDict()
         self._beating: asyncio.TimerHandle | None = None
         self._ages: dict[tuple[str, ...], tuple[float, bytes]] = {}
@@ -72,7 +76,21 @@ class Hub:
 
     def on_alive(self, engine: str, age: float = 0.0) -> None:
         """See `StatusSink.on_alive`."""
-        self._heard[engine] = max(self._heard.get(engine, float("-inf")), self._now() - age)
+        self._heard[engine] = max(self._heard.get(engine, NEVER), self._now() - age)
+
+    def on_silent(self, engine: str) -> None:
+        """See `StatusSink.on_silent`. Those who see its bots hear of it now, not at their next beat."""
+        if self._heard.get(engine) == NEVER:
+            return
+        self._heard[engine] = NEVER
+        self._ages.clear()
+        self._beat_now([s for s in self._beats if engine in s.channel.engines(s.bot_id)])
+
+    def on_ready(self, ready: bool) -> None:
+        """See `StatusSink.on_ready`. Those who were told otherwise hear of it now."""
+        self._ready = ready
+        if ready:
+            self._beat_now([stream for stream in self._beats if not stream.told_ready])
 
     def _put(self, engine: str, state: BotState) -> None:
         channel, home = self.channel(state.owner), self._homes.get(state.bot_id)
@@ -96,7 +114,7 @@ class Hub:
         """The user's channel."""
         channel = self._channels.get(user)
         if channel is None:
-            channel = self._channels[user] = Channel(user, self._get_loop)
+            channel = self._channels[user] = Channel(user, self._get_loop, self._gone_days)
         return channel
 
     def find(self, user: str, bot_id: str) -> Bot | None:
@@ -105,20 +123,32 @@ class Hub:
         return None if channel is None else channel.bots.get(bot_id)
 
     def ages(self, engines: tuple[str, ...]) -> bytes:
-        """For how many seconds each engine has been silent, as JSON; null for one that was never heard.
+        """For how many seconds each engine has been silent, as JSON; null for one that was never heard or
+        has ended.
 
         Made once for all who ask within a twentieth of a second.
         """
         now = self._now()
         made = self._ages.get(engines)
         if made is None or now - made[0] > _AGES_SECONDS:
-            ages = {name: _age(now, self._heard.get(name)) for name in engines}
+            ages = {name: _age(now, self._heard.get(name, NEVER)) for name in engines}
             made = self._ages[engines] = (now, encode(ages))
         return made[1]
 
     def alive(self, engine: str) -> bool:
         """Whether the engine showed a sign of life lately."""
-        return self._now() - self._heard.get(engine, float("-inf")) <= ALIVE_SECONDS
+        return self._now() - self._heard.get(engine, NEVER) <= ALIVE_SECONDS
+
+    @property
+    def ready(self) -> bool:
+        """Whether the bus has told all bots there are, and changes are heard."""
+        return self._ready
+
+    def knows_all_of(self, user: str) -> bool:
+        """Whether all of the user's bots are known. That there are none, only a living engine can tell."""
+        channel = self._channels.get(user)
+        has_bots = channel is not None and bool(channel.bots)
+        return self._ready and (has_bots or any(map(self.alive, self._heard)))
 
     @property
     def engines(self) -> tuple[str, ...]:
@@ -181,6 +211,16 @@ class Hub:
         due = next(iter(self._beats.values()))
         self._beating = loop.call_later(max(_BREATH, due - loop.time()), self._beat)
 
+    def _beat_now(self, streams: list[Stream]) -> None:
+        """Let these beat next, ahead of all others."""
+        now = self._now()
+        for stream in streams:
+            self._beats[stream] = now
+            self._beats.move_to_end(stream, last=False)
+        if streams and self._beating is not None:
+            self._beating.cancel()
+            self._beat_later()
+
     def _beat(self) -> None:
         """Let the streams beat whose time has come; few at once, so that updates need not wait for them."""
         self._beating = None
@@ -195,5 +235,5 @@ class Hub:
             self._beat_later()
 
 
-def _age(now: float, heard: float | None) -> float | None:
-    return None if heard is None else round(max(0.0, now - heard), 1)
+def _age(now: float, heard: float) -> float | None:
+    return None if heard == NEVER else round(max(0.0, now - heard), 1)

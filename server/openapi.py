@@ -12,6 +12,7 @@ _VALIDATION = ("HTTPValidationError", "ValidationError")
 _ERROR = {"$ref": "#/components/schemas/ErrorOut"}
 _CSRF = {
     "name": "X-CSRF-Token", "in": "header", "required": False, "schema": {"type": "string"},
+    "example": "q7Ue...",
     "description": "Needed with a session cookie: the `csrf` of the session. Not needed with a token.",
 }  # fmt: skip
 

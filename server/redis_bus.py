@@ -83,6 +83,14 @@ class RedisBus:
         """See `FleetSink.on_alive`."""
         self._put(("alive", engine), lambda sink: sink.on_alive(engine, age))
 
+    def on_silent(self, engine: str) -> None:
+        """See `FleetSink.on_silent`."""
+        self._put(("alive", engine), lambda sink: sink.on_silent(engine))
+
+    def on_ready(self, ready: bool) -> None:
+        """See `FleetSink.on_ready`."""
+        self._put(("ready",), lambda sink: sink.on_ready(ready))
+
     def _put(self, name: tuple[str, ...], call: _Call, instead_of: tuple[str, ...] = ()) -> None:
         with self._lock:
             wake = not self._calls

@@ -74,7 +74,7 @@ async def healthz(request: Request) -> Response:
     engines = "none"
     if hub.engines:
         engines = "alive" if any(map(hub.alive, hub.engines)) else "silent"
-    return JSONResponse({"status": "ok", "engines": engines}, headers=_NO_STORE)
+    return JSONResponse({"status": "ok", "engines": engines, "ready": hub.ready}, headers=_NO_STORE)
 
 
 def _session(gate: Gate, caller: Caller) -> JSONResponse:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from starlette.types import Receive, Scope, Send
 
-from server.frames import frame
+from server.frames import NO_ID, encode, frame
 
 if TYPE_CHECKING:
     from server.channel import Channel
@@ -36,11 +36,13 @@ class Stream:
         "_cursor",
         "_ending",
         "_waiter",
+        "_whole",
         "bot_id",
         "channel",
         "credential",
         "gone",
         "hub",
+        "told_ready",
     )
 
     def __init__(
@@ -56,6 +58,10 @@ class Stream:
         self._beat = (
             cursor is not None
         )  # who comes back and has missed nothing shall see at once that it lives
+        self._whole = cursor is not None
+        """Whether the client knows of all bots, so that events can go on from there."""
+        self.told_ready = self._whole
+        """Whether the client was told last that all is known and heard."""
         self._ending = False
         self._waiter: asyncio.Future[None] | None = None
 
@@ -83,9 +89,11 @@ class Stream:
     def take(self) -> bytes:
         """What is to be sent now, b"" if nothing."""
         channel = self.channel
-        if self._cursor is None or not channel.reaches(self._cursor):
-            self._cursor, self._beat = channel.seq, False
-            return channel.snapshot(self.bot_id, self.hub.ages(channel.engines(self.bot_id)))
+        if not self._whole or self._cursor is None or not channel.reaches(self._cursor):
+            ready = self.hub.knows_all_of(channel.owner)
+            if ready or self._whole or self._cursor is None:
+                return self._snapshot(ready)
+            self._cursor = channel.seq  # the snapshot that is to come will tell of that
         if self._cursor != channel.seq:
             parts = b"".join(channel.since(self._cursor, self.bot_id))
             self._cursor = channel.seq
@@ -93,9 +101,21 @@ class Stream:
                 return parts
         if self._beat:
             self._beat = False
-            ages = self.hub.ages(channel.engines(self.bot_id))
-            return frame("beat", channel.last_id, b'{"at":%.3f,"engines":%s}' % (time.time(), ages))
+            return self._beat_frame()
         return b""
+
+    def _snapshot(self, ready: bool) -> bytes:
+        channel = self.channel
+        self._cursor, self._beat = channel.seq, False
+        self._whole = self.told_ready = ready
+        return channel.snapshot(self.bot_id, self.hub.ages(channel.engines(self.bot_id)), ready=ready)
+
+    def _beat_frame(self) -> bytes:
+        channel = self.channel
+        self.told_ready = self.hub.knows_all_of(channel.owner)
+        ages = self.hub.ages(channel.engines(self.bot_id))
+        data = b'{"at":%.3f,"engines":%s,"ready":%s}' % (time.time(), ages, encode(self.told_ready))
+        return frame("beat", channel.last_id if self._whole else NO_ID, data)
 
     @property
     def ended(self) -> bool:

@@ -8,9 +8,10 @@ from server.stream_routes import ALL, ONE
 
 _EXAMPLES = {
     "snapshot": (
-        "at once: everything there is; it replaces all that the client has",
+        "at once: everything there is; it replaces all that the client has, unless it is not `ready`: then "
+        "bots may be missing, and another snapshot follows",
         'retry: 2000\nevent: snapshot\nid: 5f0c6c3a9e21-41\ndata: {"bots":[{"bot_id":"asels-swing",'
-        '"version":17,"status":"running"}],"engines":{"local":0.3}}\n\n',
+        '"version":17,"status":"running"}],"engines":{"local":0.3},"ready":true}\n\n',
     ),
     "update": (
         "then what has changed, and only that; an unknown bot comes whole",
@@ -22,7 +23,7 @@ _EXAMPLES = {
     ),
     "beat": (
         "every few seconds: the stream lives; for how many seconds each engine was silent",
-        'event: beat\nid: 5f0c6c3a9e21-43\ndata: {"engines":{"local":0.4}}\n\n',
+        'event: beat\nid: 5f0c6c3a9e21-43\ndata: {"at":1795633604,"engines":{"local":0.4},"ready":true}\n\n',
     ),
 }
 _STREAM = {
@@ -39,10 +40,12 @@ _STREAM = {
 _REFUSALS = {
     "400": "The host name is not one of ours.", "401": "A valid token or session is needed.",
     "403": "A page of another site asked.", "404": "There is no such bot.",
+    "503": "No such bot is known, but bots may be missing at the moment.",
     "429": "As many streams are open as one may have, or too many wrong tokens came from here.",
 }  # fmt: skip
 _LAST_ID = {
     "name": "Last-Event-ID", "in": "header", "required": False, "schema": {"type": "string"},
+    "example": "5f0c6c3a9e21-41",
     "description": "The last `id` that was seen: what was missed follows, or a snapshot.",
 }  # fmt: skip
 _LAST_ID_QUERY = {**_LAST_ID, "name": "last_event_id", "in": "query"}
@@ -59,7 +62,7 @@ def _operation(name: str, summary: str, description: str, *own: dict[str, Any]) 
             "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorOut"}}},
         }
         for status, text in _REFUSALS.items()
-        if own or status != "404"
+        if own or status not in ("404", "503")
     }
     return {
         "get": {

@@ -33,7 +33,7 @@ class StreamEndpoint:
         caller = self._gate.identify(request)
         bot_id: str | None = request.path_params.get("bot_id")
         if bot_id is not None and self._hub.find(caller.name, bot_id) is None:
-            raise unknown_bot()
+            raise unknown_bot(ready=self._hub.knows_all_of(caller.name))
         if scope["method"] == "HEAD":
             await Response(headers=PLAIN_HEADERS)(scope, receive, send)
             return

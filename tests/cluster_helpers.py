@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from core.bots.model import BotState, BotStatus
+from core.cluster.fleet import LONG_AGO
 from core.cluster.link import Timings
 from tests.loopback.redis_server import RedisServer
 from tests.patience import PATIENCE
@@ -45,6 +46,7 @@ class Screen:
         self.bots: dict[str, dict[str, BotState]] = {}
         self.alive: dict[str, list[float]] = {}
         self.versions: list[tuple[str, int]] = []
+        self.ready = False
 
     def on_bots(self, engine: str, states: Sequence[BotState]) -> None:
         """See `FleetSink.on_bots`."""
@@ -63,6 +65,16 @@ class Screen:
         """See `FleetSink.on_alive`."""
         with self._changed:
             self.alive.setdefault(engine, []).append(age)
+            self._changed.notify_all()
+
+    def on_silent(self, engine: str) -> None:
+        """See `FleetSink.on_silent`."""
+        self.on_alive(engine, LONG_AGO)
+
+    def on_ready(self, ready: bool) -> None:
+        """See `FleetSink.on_ready`."""
+        with self._changed:
+            self.ready = ready
             self._changed.notify_all()
 
     def wait(self, condition: Callable[[], Any]) -> None:

@@ -60,6 +60,8 @@ class FakeEngine:
         """The sentence with which commands are refused."""
         self.deaf = False
         """Whether commands are left unanswered."""
+        self.loading = False
+        """Whether its bots are not loaded yet, so that it cannot tell of them."""
         self.dead_since: float | None = None
         self._lock = threading.RLock()
 
@@ -70,7 +72,8 @@ class FakeEngine:
     def post(self, command: Command) -> int:
         """Carry out a command, at once and in the caller's thread."""
         if isinstance(command, RequestSnapshot):
-            self.publish_all()
+            if not self.loading:
+                self.publish_all()
             return command.id
         self.commands.append(command)
         if self.deaf:
@@ -146,6 +149,11 @@ class RunningServer:
     def in_process_bus(self) -> InProcessBus:
         """The bus to `engine`."""
         return InProcessBus(self.engine.events, self.engine.post, self.engine.alive_at)
+
+    def let_in(self, others: RunningServer) -> None:
+        """Let in the users of another server, and no others, with the same tokens."""
+        self.tokens, self.accounts = others.tokens, others.accounts
+        self.gate.update(self.accounts.values())
 
     def headers(self, user: str = "local") -> dict[str, str]:
         """What lets `user` in."""

@@ -353,9 +353,9 @@ def test_a_command_for_a_silent_engine_does_not_happen_later(plant: Plant) -> No
     sender = CommandSender(plant.server.url)
     assert sender.send("e1", _command(1), 0.2).outcome == "silent"
     publisher = plant.publisher("e1", timings=Timings())  # lives, but takes no commands
+    publisher.replace_all([state("b1")])
     _, screen = plant.listener()
     screen.wait(lambda: screen.beats() > 0)
-    publisher.put(state("b1"))
     assert sender.send("e1", _command(2), 0.2).outcome == "silent"
     publisher.stop()
     engine = FakeEngine(plant)

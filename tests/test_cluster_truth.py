@@ -14,6 +14,8 @@ import pytest
 
 from core.clock import FakeClock
 from core.cluster.engine_link import engine_id_of
+from core.cluster.link import Names
+from core.cluster.locks import living_workers, worker_beat
 from core.commands import CommandResult, StartBot
 from core.config import BotConfig, Config, RealTimeConfig, ServerConfig
 from core.engine.loop import EngineLoop
@@ -22,7 +24,19 @@ from server.hub import ALIVE_SECONDS
 from tests.cluster_helpers import redis_server  # noqa: F401
 from tests.loopback.redis_server import RedisServer
 from tests.scripted import WEDNESDAY, ScriptedSource
-from tests.test_cluster_server import Cluster, cluster, wait_for, watching  # noqa: F401
+from tests.server_helpers import FakeEngine, bot_state, following
+from tests.test_cluster_server import (  # noqa: F401
+    TROUBLE,
+    Client,
+    Cluster,
+    cluster,
+    wait_for,
+    watching,
+)
+
+BOTS = "/api/v1/bots"
+LONG = 600.0
+"""Seconds between two beats of a stream that show that what comes does not wait for them."""
 
 
 class HangingEngine:
@@ -87,3 +101,113 @@ def test_an_engine_that_hangs_is_not_alive_though_its_process_is(cluster: Cluste
             assert http.post("/api/v1/bots/asels/start").status_code == 503
         wait_for(lambda: (client.ages[engine.name] or 99.0) < ALIVE_SECONDS)
         assert engine_alive(http, engine.name)
+
+
+def test_an_engine_that_ends_is_told_at_once(cluster: Cluster) -> None:
+    ends = cluster.tie("ends", FakeEngine([bot_state("asels")]))
+    cluster.engine("stays", bot_state("thyao"))
+    server = cluster.server(beat_seconds=LONG)
+    with watching(server) as (client,), server.client() as http:
+        wait_for(lambda: client.shows("asels") == 1 and client.shows("thyao") == 1)
+        wait_for(lambda: engine_alive(http, "ends") and engine_alive(http, "stays"))
+        ends.close()
+        wait_for(lambda: "ends" in client.ages and client.ages["ends"] is None)
+        assert client.ages["stays"] is not None
+        assert not engine_alive(http, "ends")
+        assert client.shows("asels") == 1
+        assert http.get("/healthz").json()["engines"] == "alive"
+
+
+def test_bots_without_workers_are_told_at_once(cluster: Cluster) -> None:
+    link = cluster.tie("home", FakeEngine([bot_state("asels")]))
+    server = cluster.server(beat_seconds=LONG)
+    with watching(server) as (client,), server.client() as http:
+        wait_for(lambda: client.shows("asels") == 1 and engine_alive(http, "home"))
+        link.publisher.set_serving(False)
+        wait_for(lambda: "home" in client.ages and client.ages["home"] is None)
+        assert not engine_alive(http, "home")
+        assert http.get("/healthz").json()["engines"] == "silent"
+        link.publisher.set_serving(True)
+        wait_for(lambda: engine_alive(http, "home"))
+
+
+def test_workers_that_died_count_no_more_after_three_seconds(redis_server: RedisServer) -> None:
+    client, names = redis_server.client(), Names.of(redis_server.url)
+    try:
+        seconds, micros = client.time()
+        client.zadd(names.workers, {"dead": seconds + micros / 1e6 - 3.2})
+        assert living_workers(client, names) == 0
+        worker_beat(client, names, "w1")
+        assert living_workers(client, names) == 1
+        client.zincrby(names.workers, -2.0, "w1")
+        assert living_workers(client, names) == 1
+    finally:
+        client.close()
+
+
+@TROUBLE
+def test_a_redis_that_comes_back_empty_takes_no_bots_away(cluster: Cluster) -> None:
+    engine = FakeEngine([bot_state("asels"), bot_state("thyao")])
+    link = cluster.tie("home", engine)
+    server = cluster.server()
+    with server.client() as http, watching(server) as (client,):
+        wait_for(lambda: client.shows("asels") == 1 and client.shows("thyao") == 1)
+        for minute in range(3):
+            version = engine.change("asels", updated_at=WEDNESDAY + 60 * minute).version
+        wait_for(lambda: client.shows("asels") == version)
+        with following(http, f"{BOTS}/asels/status-stream") as events:
+            alone = Client(events)
+            wait_for(lambda: alone.shows("asels") == version)
+            day = http.get(f"{BOTS}/asels/day").json()["points"]
+            cluster.redis.kill()
+            link.close()
+            sessions = server.app.state.bus.listener.sessions
+            cluster.redis.start()
+            wait_for(lambda: server.app.state.bus.listener.sessions > sessions)
+            server.in_loop(lambda: None)
+            assert (client.shows("asels"), client.shows("thyao")) == (version, 1)
+            assert http.get(f"{BOTS}/asels/day").json()["points"] == day
+            engine.remove("thyao")
+            cluster.tie("home", engine)
+            wait_for(lambda: client.shows("thyao") == 0)
+            version = engine.change("asels", updated_at=WEDNESDAY + 300).version
+            wait_for(lambda: alone.shows("asels") == client.shows("asels") == version)
+            assert client.names.count("removed") == 1
+            assert "removed" not in alone.names
+            assert http.get(f"{BOTS}/asels/day").json()["points"][:-1] == day
+            server.in_loop(server.hub.close)
+            alone.join()
+
+
+@TROUBLE
+def test_a_server_that_starts_without_redis_does_not_say_that_there_are_no_bots(cluster: Cluster) -> None:
+    engine = cluster.engine("home", bot_state("asels"))
+    cluster.redis.kill()
+    server = cluster.server()
+    with watching(server) as (client,), server.client() as http:
+        wait_for(lambda: client.ready is False)
+        assert http.get(BOTS).json()["ready"] is False
+        assert http.get(f"{BOTS}/asels").json()["code"] == "not_ready"
+        assert http.get("/healthz").json()["ready"] is False
+        cluster.redis.start()
+        wait_for(lambda: client.shows("asels") == 1 and client.ready)
+        assert http.get("/healthz").json()["ready"] is True
+        engine.change("asels", open_pnl=1.0)
+        wait_for(lambda: client.shows("asels") == 2)
+
+
+@TROUBLE
+def test_a_server_that_is_cut_off_from_redis_says_so_and_keeps_the_bots(cluster: Cluster) -> None:
+    cluster.engine("home", bot_state("asels"))
+    server = cluster.server()
+    with watching(server) as (client,), server.client() as http:
+        wait_for(lambda: client.shows("asels") == 1 and client.ready)
+        snapshots = client.names.count("snapshot")
+        cluster.redis.kill()
+        wait_for(lambda: client.ready is False)
+        assert http.get("/healthz").json()["ready"] is False
+        assert [bot["bot_id"] for bot in http.get(BOTS).json()["bots"]] == ["asels"]
+        cluster.redis.start()
+        wait_for(lambda: client.ready is True)
+        assert client.shows("asels") == 1
+        assert client.names.count("snapshot") == snapshots

@@ -216,6 +216,7 @@ def test_an_engine_that_is_silent_is_told_apart_from_a_silent_server() -> None:
     assert follower.blind_for() == 5.0
     follower.take(beat(clock, local=0.1, other=None))
     assert follower.health() == Health(False, "engine", ("other",))
+    assert follower.blind_for() is None
 
 
 def test_neither_sleep_nor_a_clock_that_is_set_leaves_something_old_live() -> None:
@@ -241,4 +242,21 @@ def test_a_beat_that_waited_in_a_buffer_is_not_taken_for_a_new_one() -> None:
         follower.take(beat(clock, behind=1858.0, local=0.1))
     follower.connected()
     follower.take(beat(clock, behind=1800.0, local=0.1))
+    assert follower.health().live
+
+
+def test_a_snapshot_in_which_bots_may_be_missing_takes_none_away_and_is_not_live() -> None:
+    clock = FakeClock()
+    follower = BotFollower(clock)
+    old, new = ({"bot_id": "a", "version": version, "status": "running"} for version in (1, 2))
+    other = {"bot_id": "b", "version": 5, "status": "running"}
+    follower.take(event("snapshot", "ab-3", {"bots": [new, other], "engines": {}, "ready": True}))
+    assert follower.health().live
+    follower.connected()
+    partial = {"bots": [old], "engines": {"local": 0.1}, "ready": False}
+    assert follower.take(event("snapshot", "00-0", partial)) == BotsSeen((new, other))
+    assert follower.health() == Health(False, "not_ready")
+    assert follower.blind_for() is None
+    follower.take(event("snapshot", "cd-1", {"bots": [new], "engines": {"local": 0.1}, "ready": True}))
+    assert follower.bots == {"a": new}
     assert follower.health().live

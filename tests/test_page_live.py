@@ -65,6 +65,37 @@ def test_one_dead_engine_of_two_turns_only_its_own_bots_grey(page: Page) -> None
         assert page.card("asels", "fresh") == "Live"
 
 
+def test_a_restarted_server_that_hears_nothing_yet_keeps_the_cards_and_is_not_live(page: Page) -> None:
+    with RunningServer() as first:
+        page.log_in(first.url, first.tokens["local"])
+        page.wait(lambda: page.texts(".name") == ["ASELS", "THYAO"], "no cards")
+    second = RunningServer([bot_state("asels", version=2, last_price=47.11)], port=first.port)
+    second.let_in(first)
+    second.engine.loading = True
+    with second:
+        page.wait(lambda: "hears nothing" in page.text("#trouble-text"), "no word about it")
+        assert page.is_grey()
+        assert page.texts(".name") == ["ASELS", "THYAO"]
+        assert page.card("asels", "fresh") == "Last known"
+        second.engine.loading = False
+        second.engine.publish_all()
+        page.wait(page.is_live, "not live again")
+        page.wait(lambda: page.texts(".name") == ["ASELS"], "a bot that is gone is shown")
+        assert page.card("asels", "price").startswith("47.11")
+
+
+def test_a_page_without_bots_is_live_only_while_an_engine_says_so(page: Page) -> None:
+    with RunningServer([], {"local": "trader"}) as server:
+        page.log_in(server.url, server.tokens["local"])
+        page.wait(lambda: page.text("#nothing-title") == "No bots yet", "no empty state")
+        server.engine.dead_since = time.monotonic()
+        page.wait(page.is_grey, "still green", 12)
+        assert "hears nothing" in page.text("#trouble-text")
+        page.wait(lambda: page.text("#nothing-title") == "No bots to show", "it claims that there are none")
+        server.engine.dead_since = None
+        page.wait(page.is_live, "not live again")
+
+
 def test_without_a_network_it_is_not_live_and_afterwards_right_again(page: Page) -> None:
     with RunningServer() as server:
         page.log_in(server.url, server.tokens["local"])

@@ -142,6 +142,23 @@ def test_a_dead_engine_is_told_though_the_server_lives(qtbot: QtBot) -> None:
         seen.wait_reason("live")
 
 
+def test_a_server_that_hears_nothing_is_not_live_and_takes_no_bots_away(qtbot: QtBot) -> None:
+    with RunningServer(beat_seconds=0.2) as first, following(qtbot, first.url, first.tokens["local"]) as seen:
+        seen.wait_reason("live")
+        assert first.thread.stop()
+        second = RunningServer(port=first.port, beat_seconds=0.2)
+        second.let_in(first)
+        second.engine.loading = True
+        with second:
+            seen.wait_retrying("not_ready")
+            assert set(seen.known) == {"asels", "thyao"}
+            assert "hears nothing" in seen.bots.sentence()
+            second.engine.loading = False
+            second.engine.publish_all()
+            seen.wait_reason("live")
+            seen.bots.stop()  # Qt complains if both ends hang up in the same instant
+
+
 def test_a_frozen_server_is_grey_in_time_and_a_killed_one_is_found_again(qtbot: QtBot) -> None:
     with page_server() as server, following(qtbot, server.url, TOKEN) as seen:
         seen.wait_reason("live")

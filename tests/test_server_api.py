@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import jsonschema_rs
+import msgspec
 import pytest
 
-from core.bots.model import BotStatus
+from core.bots.model import BotState, BotStatus
 from core.commands import StartBot, StopBot
 from core.errors import WorldError
 from server import bot_routes
 from server.bus import InProcessBus
 from server.day import MOST_POINTS, DayCurve
-from tests.server_helpers import FakeEngine, RunningServer, bot_state, wait_for
+from tests.server_helpers import FakeEngine, RunningServer, bot_state, following, wait_for
 
 BOTS = "/api/v1/bots"
 
@@ -33,12 +35,13 @@ def client(server: RunningServer) -> Iterator[httpx.Client]:
         yield client
 
 
-def changed(server: RunningServer, bot_id: str, **fields: Any) -> None:
+def changed(server: RunningServer, bot_id: str, **fields: Any) -> BotState:
     """Change a bot and wait until the server knows."""
     state = server.engine.change(bot_id, **fields)
     wait_for(
         lambda: server.in_loop(lambda: server.hub.find(state.owner, bot_id).state.version) == state.version
     )
+    return state
 
 
 def test_a_user_sees_their_own_bots(server: RunningServer, client: httpx.Client) -> None:
@@ -50,7 +53,7 @@ def test_a_user_sees_their_own_bots(server: RunningServer, client: httpx.Client)
 
 
 def test_a_bot_is_its_state_and_its_engine(server: RunningServer, client: httpx.Client) -> None:
-    expected = server.engine.states["asels"].payload() | {"engine": "local"}
+    expected = server.engine.states["asels"].payload() | {"engine": "local", "alive": True}
     assert client.get(f"{BOTS}/asels").json() == expected
 
 
@@ -125,6 +128,59 @@ def test_a_dead_engine_gets_no_commands(server: RunningServer, client: httpx.Cli
     wait_for(lambda: client.get("/healthz").json()["engines"] == "silent")
 
 
+def test_before_the_engine_has_told_of_its_bots_nobody_is_told_that_there_are_none() -> None:
+    server = RunningServer()
+    server.engine.loading = True
+    with server, server.client() as client, following(client) as events:
+        first = next(events)
+        assert (first.name, first.data["bots"], first.data["ready"]) == ("snapshot", [], False)
+        answer = client.get(BOTS)
+        assert (answer.status_code, answer.json()["ready"]) == (200, False)
+        for method, path in (("GET", ""), ("GET", "/day"), ("GET", "/status-stream"), ("POST", "/start")):
+            refused = client.request(method, f"{BOTS}/asels{path}")
+            assert (refused.status_code, refused.json()["code"]) == (503, "not_ready")
+        assert client.get("/healthz").json()["ready"] is False
+        server.engine.loading = False
+        server.engine.publish_all()
+        second = next(event for event in events if event.name != "beat")
+        assert (second.name, second.data["ready"]) == ("snapshot", True)
+        assert [bot["bot_id"] for bot in second.data["bots"]] == ["asels", "thyao"]
+        tag = answer.headers["etag"]
+        assert client.get(BOTS, headers={"If-None-Match": tag}).json()["ready"] is True
+        assert client.get("/healthz").json()["ready"] is True
+        assert client.get(f"{BOTS}/nobodys").status_code == 404
+        with following(client, last_event_id=first.id) as again:  # it has not seen everything
+            assert next(again).name == "snapshot"
+        server.engine.change("asels", open_pnl=3.0)
+        assert next(event for event in events if event.name != "beat").data["open_pnl"] == 3.0
+
+
+def test_that_there_are_no_bots_only_a_living_engine_can_say() -> None:
+    with RunningServer() as server, server.client("viewer") as client:
+        wait_for(lambda: client.get(BOTS).json()["ready"])
+        server.engine.dead_since = time.monotonic() - 60
+        server.in_loop(server.hub._heard.clear)
+        wait_for(lambda: client.get(BOTS).json()["ready"] is False)
+        with server.client() as other:  # whose bots are known, and that their engine is silent
+            assert other.get(BOTS).json()["ready"] is True
+
+
+def test_who_polls_one_bot_learns_that_its_engine_is_dead(
+    server: RunningServer, client: httpx.Client
+) -> None:
+    path = f"{BOTS}/asels"
+    wait_for(lambda: client.get(path).json()["alive"] is True)
+    tag = client.get(path).headers["etag"]
+    server.engine.dead_since = time.monotonic() - 60
+    server.in_loop(server.hub._heard.clear)
+    answer = client.get(path, headers={"If-None-Match": tag})
+    assert (answer.status_code, answer.json()["alive"]) == (200, False)
+    assert client.get(path, headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
+    server.engine.dead_since = None
+    wait_for(lambda: client.get(path, headers={"If-None-Match": answer.headers["etag"]}).status_code == 200)
+    assert client.get(path).headers["etag"] == tag
+
+
 def test_a_command_that_cannot_be_sent_says_why() -> None:
     class BrokenBus(InProcessBus):
         async def command(self, *_: Any) -> str | None:
@@ -163,6 +219,24 @@ def test_the_days_curve_has_a_point_a_minute(server: RunningServer, client: http
     assert points[-1][0] == server.engine.states["asels"].payload()["updated_at"]
 
 
+def test_the_days_curve_outlives_a_bot_that_goes_and_comes_again(
+    server: RunningServer, client: httpx.Client
+) -> None:
+    for minute in range(3):
+        state = changed(server, "asels", updated_at=1_795_000_020.0 + 60 * minute, daily_pnl=float(minute))
+    before = client.get(f"{BOTS}/asels/day").json()["points"]
+    server.engine.remove("asels")
+    wait_for(lambda: client.get(f"{BOTS}/asels/day").status_code == 404)
+    server.engine.add(state)
+    wait_for(lambda: client.get(f"{BOTS}/asels/day").status_code == 200)
+    assert client.get(f"{BOTS}/asels/day").json()["points"] == before
+    server.engine.remove("asels")
+    server.engine.add(msgspec.structs.replace(state, owner="other", version=state.version + 1))
+    with server.client("other") as other:
+        wait_for(lambda: other.get(f"{BOTS}/asels/day").status_code == 200)
+        assert len(other.get(f"{BOTS}/asels/day").json()["points"]) == 1  # not its last owner's
+
+
 def test_a_new_day_begins_a_new_curve_and_a_curve_is_bounded() -> None:
     curve = DayCurve()
     for minute in range(3 * MOST_POINTS):
@@ -173,7 +247,7 @@ def test_a_new_day_begins_a_new_curve_and_a_curve_is_bounded() -> None:
 
 def test_anyone_may_ask_whether_the_server_is_well(server: RunningServer) -> None:
     with server.client(None) as client:
-        assert client.get("/healthz").json() == {"status": "ok", "engines": "alive"}
+        assert client.get("/healthz").json() == {"status": "ok", "engines": "alive", "ready": True}
 
 
 def test_the_description_is_complete(server: RunningServer) -> None:
@@ -196,6 +270,39 @@ def test_the_description_is_complete(server: RunningServer) -> None:
     assert fields.keys() == server.engine.states["asels"].payload().keys() | {"engine"}
     position = schema["components"]["schemas"]["PositionOut"]["properties"]
     assert "trailing_stop" in position
+
+
+def test_every_field_is_described_and_has_an_example(server: RunningServer) -> None:
+    with server.client(None) as client:
+        shapes = client.get("/openapi.json").json()["components"]["schemas"]
+    fields = [
+        (shape, name, field)
+        for shape, described in shapes.items() for name, field in described.get("properties", {}).items()
+    ]  # fmt: skip
+    assert len(fields) > 40
+    assert [f"{shape}.{name}" for shape, name, field in fields if not field.get("description")] == []
+    assert [f"{shape}.{name}" for shape, name, field in fields if not field.get("examples")] == []
+    assert [shape for shape, described in shapes.items() if not described.get("description")] == []
+    for _shape, _name, field in fields:
+        for example in field["examples"]:
+            jsonschema_rs.validate({**field, "components": {"schemas": shapes}}, example)
+
+
+def test_every_parameter_is_described_and_has_an_example(server: RunningServer) -> None:
+    with server.client(None) as client:
+        paths = client.get("/openapi.json").json()["paths"]
+    parameters = [
+        (path, parameter)
+        for path, item in paths.items() for operation in item.values()
+        for parameter in operation.get("parameters", ())
+    ]  # fmt: skip
+    assert len(parameters) > 10
+    for path, parameter in parameters:
+        name = f"{path} {parameter['name']}"
+        assert parameter.get("description"), name
+        assert parameter.get("example") or parameter.get("examples") or parameter["schema"].get("examples"), (
+            name
+        )
 
 
 def test_the_docs_are_a_page_without_scripts(server: RunningServer) -> None:

@@ -122,6 +122,7 @@ class World:
     def __init__(self) -> None:
         self.loop = FakeLoop()
         self.hub = Hub(get_loop=lambda: self.loop)  # type: ignore[arg-type,return-value]
+        self.hub.on_ready(True)
         self.states: dict[str, BotState] = {}
         self.owners = dict.fromkeys(BOTS, "ali")
         self.version = 0

@@ -62,7 +62,8 @@ Change = BotsSeen | BotSeen | BotGone
 
 class Health(NamedTuple):
     """How live a stream is. `reason` is "" when it is, "silent" when nothing comes, "engine" when the server
-    answers but an engine (one of `engines`) does not, "waiting" before the first word."""
+    answers but an engine (one of `engines`) does not, "not_ready" when the server itself hears nothing and
+    bots may be missing, "waiting" before the first word."""
 
     live: bool
     reason: str
@@ -87,6 +88,7 @@ class BotFollower:
         self._heard: _Moment | None = None
         self._beat: _Moment | None = None
         self._engines: dict[str, float | None] = {}
+        self._ready = True
         self._ahead: float | None = None
         """How far our clock is ahead of the server's, at the least; None until this connection has told."""
 
@@ -127,6 +129,7 @@ class BotFollower:
         self._engines = {
             str(name): float(age) if isinstance(age, int | float) else None for name, age in engines.items()
         }
+        self._ready = data.get("ready") is not False
         self._beat = self._now()
 
     # --- the bots ---
@@ -163,11 +166,18 @@ class BotFollower:
         if not isinstance(bots, list) or not all(isinstance(bot, dict) for bot in bots):
             raise GapError("a snapshot without bots")
         try:
-            self.bots = {bot["bot_id"]: bot for bot in bots}
+            told = {bot["bot_id"]: bot for bot in bots}
+            if data.get("ready") is False:  # bots may be missing in it, but none is gone
+                told = {**self.bots, **{i: bot for i, bot in told.items() if self._is_news(i, bot)}}
         except (KeyError, TypeError) as error:
             raise GapError("a snapshot of bots without names") from error
+        self.bots = told
         self._epoch, self._number = epoch, number
         return BotsSeen(tuple(self.bots.values()))
+
+    def _is_news(self, bot_id: str, bot: Payload) -> bool:
+        known = self.bots.get(bot_id)
+        return known is None or bool(bot["version"] > known["version"])
 
     # --- the truth about it ---
 
@@ -181,17 +191,20 @@ class BotFollower:
         silent = tuple(
             name for name, age in self._engines.items() if age is None or age + since_beat > ENGINE_SECONDS
         )
+        if self._ready and not silent:
+            return Health(True, "")
         # A beat that is overdue says nothing against the engine.
-        reason = "" if not silent else "engine" if since_beat < _OVERDUE_SECONDS else "silent"
-        return Health(not silent, reason, silent)
+        reason = "silent" if since_beat >= _OVERDUE_SECONDS else "engine" if self._ready else "not_ready"
+        return Health(False, reason, silent)
 
     def blind_for(self) -> float | None:
-        """For how many seconds the bots, or some of them, cannot have been heard of; None if nobody knows."""
-        if self._heard is None or self._beat is None:
+        """For how many seconds the bots, or some of them, cannot have been heard of; None if nobody knows,
+        as with an engine that has ended, or while the server itself hears nothing."""
+        if self._heard is None or self._beat is None or not self._ready:
             return None
-        silent = [self._engines[name] for name in self.health().engines]
-        ages = [age + self._since(self._beat) for age in silent if age is not None]
-        return max([self._since(self._heard), *ages])
+        ages = [self._engines[name] for name in self.health().engines]
+        known = [age + self._since(self._beat) for age in ages if age is not None]
+        return max([self._since(self._heard), *known]) if len(known) == len(ages) else None
 
     def quiet_for(self) -> float | None:
         """For how many seconds nothing has come; None before the first word."""

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from core.cluster import scripts
-from core.cluster.fleet import Fleet, FleetSink
+from core.cluster.fleet import Fleet, FleetSink, Life
 from core.cluster.link import Names, Pauses, Timings, connect, end_thread, faults
 from core.cluster.messages import (
     UNREADABLE,
@@ -52,6 +52,7 @@ class FleetListener:
         self._url = url
         self._timings = timings or Timings()
         self._names = Names.of(url)
+        self._sink = sink
         self._fleet = Fleet(sink)
         self._on_steps = on_steps
         self._name = secrets.token_hex(6)
@@ -101,7 +102,9 @@ class FleetListener:
                 self._lost(error)
             except Exception:
                 log.exception("listening to Redis failed")
-            self._connected.clear()
+            if self._connected.is_set():
+                self._connected.clear()
+                self._sink.on_ready(False)
             self._stop.wait(pauses.next())
 
     def _session(self, pauses: Pauses) -> None:
@@ -130,12 +133,12 @@ class FleetListener:
         self._unreadable = {bot_id for bot_id, message in read.items() if message is None}
         told = [message for message in read.values() if message is not None]
         expire = self._timings.beat * EXPIRE_FACTOR
-        ages = {}
-        for beat, left in _pairs(alive):
-            life = decode_beat(beat)
-            if life.serving:
-                ages[life.engine] = max(0.0, expire - left / 1000) + life.age
-        self._fleet.replace_all(told, ages)
+        lives = {}
+        for data, left in _pairs(alive):
+            beat = decode_beat(data)
+            age = max(0.0, expire - left / 1000) + beat.age
+            lives[beat.engine] = Life(age, beat.serving, beat.complete)
+        self._fleet.replace_all(told, lives)
 
     def _listen(self, client: Any, pubsub: Any) -> None:
         heard = time.monotonic()
@@ -210,6 +213,7 @@ class FleetListener:
         self._trouble = ""
         self.sessions += 1
         self._connected.set()
+        self._sink.on_ready(True)
 
     def _lost(self, error: Exception) -> None:
         if self._stop.is_set():

@@ -33,6 +33,8 @@ class BeatMessage(msgspec.Struct, frozen=True, tag="beat", tag_field="kind"):
     serving: bool = True
     age: float = 0.0
     """For how many seconds the engine itself has done nothing: its process may live while it hangs."""
+    complete: bool = True
+    """Redis holds all of its bots: one that is not there is gone, and not just forgotten."""
 
 
 class ByeMessage(msgspec.Struct, frozen=True, tag="bye", tag_field="kind"):

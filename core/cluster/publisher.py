@@ -61,6 +61,10 @@ class BotPublisher:
         self._answers: deque[CommandAnswer] = deque()
         self._serving = True
         self._loaded = False
+        self._cleared = False
+        """Whether Redis was rid of bots of ours that are no more, since it last had to be told everything."""
+        self._untold: set[str] = set()
+        """The bots that it has not been told of since then."""
         self._stopping = False
         self._conflicts: set[str] = set()
         self._client: Any = None
@@ -94,7 +98,9 @@ class BotPublisher:
                 self._gone[bot_id] = None
                 self._waiting.pop(bot_id, None)
             self._states = told
-            self._loaded = True
+            if not self._loaded:
+                self._loaded = True
+                self._next_beat = 0.0
             self._waiting.update(dict.fromkeys(told))
             for bot_id in told:
                 self._gone.pop(bot_id, None)
@@ -161,6 +167,7 @@ class BotPublisher:
 
     def _serve(self, client: Any, pauses: Pauses) -> None:
         """Send until the end; raises when Redis does not take it."""
+        self._cleared = False
         self._beat(client)
         self._tell_all(client)
         self._found()
@@ -170,6 +177,7 @@ class BotPublisher:
             self._send_gone(client, gone)
             self._send_states(client, batch)
             self._send_answers(client)
+            self._complete(client)
             if stopping and not batch:
                 bye = encode(ByeMessage(self.engine_id))
                 client.eval(scripts.BYE, 2, self._names.engine(self.engine_id), self._names.events, bye)
@@ -194,27 +202,41 @@ class BotPublisher:
         with self._changed:
             self._waiting.update((bot_id, None) for bot_id in self._conflicts if bot_id in self._states)
 
+    def _complete(self, client: Any) -> None:
+        """Say, as soon as it is so, that Redis holds all of our bots and no others of ours."""
+        if self._cleared and not self._untold:
+            return
+        if not self._cleared and self._loaded:
+            self._tell_all(client)
+        with self._changed:
+            self._untold &= self._states.keys()
+        if self._cleared and not self._untold:
+            self._next_beat = 0.0
+
     def _beat(self, client: Any) -> bool:
         """Tell that we live; the result is whether Redis still knew."""
         with self._changed:
-            serving = self._serving
+            serving = self._serving and self._loaded  # before that there is nobody yet to work for them
         # This thread beats as long as the process lives; only the engine's own age tells of one that hangs.
         age = min(max(0.0, self._idle_for()), LONG_AGO)
         # One that has just begun or woken up is told as alive soon.
         pause = self._timings.beat * (BEATS_WHILE_IDLE if age > self._timings.beat else 1.0)
         self._next_beat = time.monotonic() + pause
-        beat = encode(BeatMessage(self.engine_id, self._label, serving, age))
+        complete = self._cleared and not self._untold
+        beat = encode(BeatMessage(self.engine_id, self._label, serving, age, complete))
+        first = encode(BeatMessage(self.engine_id, self._label, serving, age, complete=False))
         expire = round(self._timings.beat * EXPIRE_FACTOR * 1000)
         names = self._names
-        known = client.eval(scripts.BEAT, 2, names.engine(self.engine_id), names.events, beat, expire, beat)
+        known = client.eval(scripts.BEAT, 2, names.engine(self.engine_id), names.events, beat, expire, first)
         return bool(known)
 
     def _tell_all(self, client: Any) -> None:
         """Every bot anew, and take away those of ours that are no more."""
         with self._changed:
             self._waiting.update(dict.fromkeys(self._states))
-            known, loaded = set(self._states), self._loaded
-        if not loaded:
+            known = set(self._states)
+            self._untold, self._cleared = set(known), self._loaded
+        if not self._cleared:
             return
         held = client.hgetall(self._names.versions)
         mine = [bot.decode() for bot, at in held.items() if at.decode().partition(" ")[2] == self.engine_id]
@@ -234,6 +256,7 @@ class BotPublisher:
                 publish_state(pipeline, self._names, self.engine_id, state)
             outcomes = pipeline.execute()
         for state, (outcome, detail) in zip(states, outcomes, strict=True):
+            self._untold.discard(state.bot_id)
             if outcome == b"older" and self._alone:
                 # We alone tell of this bot, so what Redis holds is of a database that is gone.
                 publish_state(client, self._names, self.engine_id, state, forced_from=detail.decode())

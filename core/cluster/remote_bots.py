@@ -64,6 +64,12 @@ class RemoteBots:
     def on_alive(self, engine: str, age: float = 0.0) -> None:
         """See `FleetSink.on_alive`; of no interest here."""
 
+    def on_silent(self, engine: str) -> None:
+        """See `FleetSink.on_silent`; of no interest here."""
+
+    def on_ready(self, ready: bool) -> None:
+        """See `FleetSink.on_ready`; of no interest here."""
+
     def _on_steps(self, steps: StepsMessage) -> None:
         if steps.engine == self._engine_id:
             self._post(BotsMoved(

@@ -13,11 +13,11 @@ const TICK_MS = 1000;
 const NOTE_MS = 9000;
 const SUM_MS = 500;
 const LOGIN_PROBLEMS = { 0: "login_unreachable", 401: "login_wrong", 403: "login_wrong", 422: "login_wrong", 429: "login_slow" };
-const COMMAND_PROBLEMS = { unknown_bot: "command_gone", only_looking: "command_forbidden", engine_silent: "command_engine" };
+const COMMAND_PROBLEMS = { unknown_bot: "command_gone", only_looking: "command_forbidden", engine_silent: "command_engine", not_ready: "command_engine" };
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 let session = null;
-let status = { live: false, flows: false, reason: "connecting", silent: [], since: null, retryIn: null };
+let status = { live: false, flows: false, ready: false, reason: "connecting", silent: [], since: null, retryIn: null };
 let message = null;
 
 const follower = new Follower();
@@ -119,7 +119,7 @@ byId("logout").addEventListener("click", async () => {
 function onEvent(type, id, data) {
   const ids = follower.apply(type, id, data);
   list.changed(ids);
-  if (ids === null) list.reloadDays();
+  if (ids === null && data.ready !== false) list.reloadDays();
   if (type === "snapshot" && session === null) getSession().then((found) => typeof found === "object" && adopt(found));
 }
 
@@ -131,7 +131,7 @@ function adopt(found) {
 }
 
 function onStatus(now) {
-  const turned = now.flows !== status.flows || now.silent.join() !== status.silent.join();
+  const turned = now.flows !== status.flows || now.ready !== status.ready || now.silent.join() !== status.silent.join();
   status = now;
   tellConnection();
   if (turned) list.changed(null);
@@ -174,9 +174,11 @@ function summarise() {
   setText(byId("counts"), follower.known && all ? count : "");
   byId("tools").hidden = all < 2;
   byId("nothing").hidden = shown > 0;
-  const state = !follower.known ? "loading" : all === 0 ? "empty" : "none";
-  setText(byId("nothing-title"), { loading: "", empty: t("empty_title"), none: t("none_found") }[state]);
-  setText(byId("nothing-text"), { loading: t("empty_loading"), empty: t("empty_text"), none: "" }[state]);
+  // Only a server that hears all engines can say that there is no bot.
+  const known = follower.complete && (status.ready || !status.flows);
+  const state = all > 0 ? "none" : known ? "empty" : follower.known ? "missing" : "loading";
+  setText(byId("nothing-title"), { loading: "", missing: t("missing_title"), empty: t("empty_title"), none: t("none_found") }[state]);
+  setText(byId("nothing-text"), { loading: t("empty_loading"), missing: t("missing_text"), empty: t("empty_text"), none: "" }[state]);
   byId("clear-filter").hidden = state !== "none";
 }
 

@@ -12,6 +12,7 @@ export class Gap extends Error {}
 export class Follower {
   bots = new Map();
   known = false;
+  complete = false; // whether all bots were known once
   #epoch = "";
   #number = 0;
 
@@ -32,15 +33,27 @@ export class Follower {
 
   forget() {
     this.bots.clear();
-    this.known = false;
+    this.known = this.complete = false;
   }
 
   #snapshot(epoch, number, data) {
     this.#epoch = epoch;
     this.#number = number;
-    this.bots = new Map(data.bots.map((bot) => [bot.bot_id, bot]));
+    if (data.ready === false) this.#add(data.bots);
+    else {
+      this.bots = new Map(data.bots.map((bot) => [bot.bot_id, bot]));
+      this.complete = true;
+    }
     this.known = true;
     return null;
+  }
+
+  /** The server does not hear of everything: bots may be missing here, but none is gone. */
+  #add(bots) {
+    for (const bot of bots) {
+      const known = this.bots.get(bot.bot_id);
+      if (!known || known.version < bot.version) this.bots.set(bot.bot_id, bot);
+    }
   }
 
   #update(data) {

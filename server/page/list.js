@@ -67,9 +67,9 @@ export class List {
 
   /** The lines of the day may have gaps: ask for them anew. */
   reloadDays() {
-    for (const card of this.#cards.values()) {
+    for (const [id, card] of this.#cards) {
       card.spark.forget();
-      if (card.visible) card.spark.load();
+      if (card.visible && this.follower.bots.has(id)) card.spark.load();
     }
   }
 

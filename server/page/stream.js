@@ -31,7 +31,7 @@ export class Stream {
   #opened = moment();
   #lastId = "";
   #heard = null; // the last event of this connection
-  #beat = null; // {at: moment, engines: {name: seconds of silence or null}}
+  #beat = null; // {at: moment, engines: {name: seconds of silence or null}, ready: whether the server hears all}
   #fresh = true; // no beat of this connection has told the server's time yet
   #offset = 0; // how far this device's clock is ahead of the server's, in ms
   #wasLive = null; // wall time up to which everything was heard of
@@ -76,23 +76,25 @@ export class Stream {
   }
 
   /**
-   * What to tell: `live` (the stream flows and every engine behind it lives), `flows` (the stream does), else
-   * `reason` (the end of a key "detail_..."), `since` (ms, null if it never was live) and `retryIn` (ms or null).
+   * What to tell: `live` (the stream flows, the server hears everything and every engine behind it lives), `flows`
+   * (the stream does), `ready` (the server hears everything), else `reason` (the end of a key "detail_..."), `since`
+   * (ms, null if it never was live) and `retryIn` (ms or null).
    */
   status() {
     const flows = this.#flows();
     const silent = flows ? this.#silentEngines() : [];
-    const live = flows && silent.length === 0;
+    const ready = flows && this.#beat.ready;
+    const live = ready && silent.length === 0;
     // A beat that is overdue says nothing against the engine.
     const blame = flows && since(this.#beat.at) < OVERDUE_MS;
-    const reason = live ? "" : blame ? this.#engineReason(silent) : this.#why();
+    const reason = live ? "" : blame ? this.#engineReason(silent, ready) : this.#why();
     const retryIn = this.#retryAt === null ? null : Math.max(0, this.#retryAt - performance.now());
-    return { live, flows, reason, silent, since: live ? null : this.#wasLive, retryIn };
+    return { live, flows, ready, reason, silent, since: live ? null : this.#wasLive, retryIn };
   }
 
   /** Whether what is shown of a bot on this engine is of this moment. */
   isLive(engine) {
-    return this.#flows() && !this.#isSilent(this.#beat.engines[engine]);
+    return this.#flows() && this.#beat.ready && !this.#isSilent(this.#beat.engines[engine]);
   }
 
   /** The server's time now, in milliseconds: ages do not depend on how this device's clock is set. */
@@ -156,7 +158,7 @@ export class Stream {
       if (this.#fresh || ahead < this.#offset) this.#offset = ahead;
       this.#fresh = false;
     }
-    this.#beat = { at: moment(), engines: data.engines };
+    this.#beat = { at: moment(), engines: data.engines, ready: data.ready !== false };
     this.#tries = 0;
     return true;
   }
@@ -217,7 +219,8 @@ export class Stream {
     return Object.entries(this.#beat.engines).filter(([, age]) => this.#isSilent(age)).map(([name]) => name);
   }
 
-  #engineReason(silent) {
+  #engineReason(silent, ready) {
+    if (!ready) return "not_ready";
     return silent.length < Object.keys(this.#beat.engines).length ? "engines" : "engine";
   }
 
@@ -230,7 +233,7 @@ export class Stream {
   }
 
   #noteLive() {
-    if (!this.#flows() || this.#silentEngines().length) return;
+    if (!this.#flows() || !this.#beat.ready || this.#silentEngines().length) return;
     const ages = Object.values(this.#beat.engines).map((age) => age * 1000 + since(this.#beat.at));
     this.#wasLive = Date.now() - Math.max(since(this.#heard), ...ages);
   }

@@ -16,6 +16,7 @@ export const WORDS = {
   detail_offline: { en: "This device has no network.", tr: "Bu cihazın ağ bağlantısı yok." },
   detail_engine: { en: "The server answers, but the trading engine does not: the bots may be at a standstill.", tr: "Sunucu yanıt veriyor ama işlem motoru yanıt vermiyor: botlar durmuş olabilir." },
   detail_engines: { en: "Some of the trading engines do not answer: the bots shown in grey may be at a standstill.", tr: "İşlem motorlarından bazıları yanıt vermiyor: gri görünen botlar durmuş olabilir." },
+  detail_not_ready: { en: "The server answers, but hears nothing of the trading engines: bots may be missing here.", tr: "Sunucu yanıt veriyor ama işlem motorlarından haber alamıyor: burada eksik botlar olabilir." },
   detail_crowded: { en: "Too many open pages of this user. Close some of them.", tr: "Bu kullanıcının çok fazla açık sayfası var. Bazılarını kapatın." },
   detail_asleep: { en: "This page was asleep. Connecting anew…", tr: "Bu sayfa uykudaydı. Yeniden bağlanılıyor…" },
   old_figures: { en: "All figures are the last known ones.", tr: "Tüm rakamlar bilinen son rakamlardır." },
@@ -71,6 +72,8 @@ export const WORDS = {
   empty_title: { en: "No bots yet", tr: "Henüz bot yok" },
   empty_text: { en: "Enter one under \"bots\" in swing_config.json, or with Ctrl+B in the desktop program. It appears here by itself.", tr: "swing_config.json dosyasında \"bots\" altına bir bot yazın ya da masaüstü programında Ctrl+B ile oluşturun. Burada kendiliğinden görünür." },
   empty_loading: { en: "Waiting for the server's first answer…", tr: "Sunucunun ilk yanıtı bekleniyor…" },
+  missing_title: { en: "No bots to show", tr: "Gösterilecek bot yok" },
+  missing_text: { en: "Whether there are any is not known yet. They appear here by themselves.", tr: "Bot olup olmadığı henüz bilinmiyor. Varsa burada kendiliğinden görünür." },
   none_found: { en: "No bot matches.", tr: "Eşleşen bot yok." },
   clear_filter: { en: "Show all", tr: "Tümünü göster" },
 

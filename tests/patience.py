@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-PATIENCE = 50.0
+PATIENCE = 40.0
 """Seconds to wait for what is to come; it costs nothing where that comes."""
 FOREVER = 600.0
 """A wait which only what the test is about can end: ten times as long as a test may take (`timeout` in

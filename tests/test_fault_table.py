@@ -241,6 +241,9 @@ class _FastWorker(WebSocketWorker):
         return self._loop.inbox.take(0.02)
 
 
+pytestmark = pytest.mark.timeout(300)  # the first one waits for all cases
+
+
 @pytest.fixture(scope="module")
 def _patient_end() -> Iterator[None]:
     """So many workers at once may take their time to end; but they must."""

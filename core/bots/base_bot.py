@@ -251,6 +251,24 @@ class BotBase:
             price_freshness=spot.freshness, simulated=self.world.trade_simulation, last_error=self.last_error,
         )  # fmt: skip
 
+    # --- what it does -------------------------------------------------------------------------------
+
+    def _match(self, spot: Spot, at: float) -> None:
+        self.trader.match(spot, at)
+        self._take_notes()
+
+    def _take_notes(self) -> None:
+        if not self._notebook.empty:
+            self._filled = True
+            self._matters()
+
+    def _matters(self) -> None:
+        self.dirty = self.urgent = True
+
+    @property
+    def _simulated(self) -> bool:
+        return self.world.trade_simulation
+
     # --- storing ------------------------------------------------------------------------------------
 
     def take_change(self, now: float) -> BotChange:

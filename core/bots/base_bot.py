@@ -195,6 +195,11 @@ class BotBase:
         return self._notebook.numbers
 
     @property
+    def doubtful(self) -> bool:
+        """Whether it holds what may have been split, and waits for its owner."""
+        return any(spot.doubted is not None for spot in self.spots.values())
+
+    @property
     def flat(self) -> bool:
         """Whether it holds nothing and no order waits."""
         return not self.trader.account.positions and not self.trader.broker.open_orders()

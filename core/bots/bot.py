@@ -17,11 +17,14 @@ from core.bots.model import BotAlertKind, BotPosition, BotStatus
 from core.bots.money import exact
 from core.bots.risk import day_is_over, enforced_stop
 from core.bots.setting import Blind, Shape
+from core.bots.split import may_be_split
 from core.bots.spot import Spot
 from core.bots.trading_day import TradingDay
 from core.config import BotConfig
 from core.exchanges import exchange_of, has_hours
+from core.i18n import tr
 from core.model import Freshness, Quote, Tick
+from core.price_rules import format_price
 
 _RUNNING = BotStatus.RUNNING
 """Looking a member up in its enum costs more than most of what is done with a price."""
@@ -36,15 +39,19 @@ class Bot(DecidingBot):
         """Let the strategy trade."""
         self.mode = BotStatus.RUNNING
         self.last_error = None
+        self._believe()
         self._matters()
 
     def stop(self, now: float, reason: str = "flatten", *, flatten: bool = False) -> None:
         """Let the strategy rest. Open positions stay guarded; with `flatten` they end at the next price that
         may be traded on."""
-        self.mode, self.last_error = BotStatus.STOPPED, None
+        self.mode = BotStatus.STOPPED
         self.trader.cancel_all(now)
         if flatten:
+            self._believe()
             self._flatten(now, reason)
+        if not self.doubtful:
+            self.last_error = None
         self._matters()
 
     def fail(self, error: str, now: float) -> None:
@@ -82,7 +89,9 @@ class Bot(DecidingBot):
             self.fail(shape.error, now)
         elif config.autostart and not before.autostart and not self.day_is_over(now):
             self.start()
-        elif self.mode is BotStatus.ERROR:  # what was wrong may be mended; its owner decides
+        elif (
+            self.mode is BotStatus.ERROR and not self.doubtful
+        ):  # what was wrong may be mended; its owner decides
             self.mode, self.last_error = BotStatus.STOPPED, None
         self._matters()
         return True
@@ -174,7 +183,10 @@ class Bot(DecidingBot):
         if session > self.day.session and spot.key.startswith(self._main):
             self._begin_day(session, received)
         if spot.counted is not None and session == self.day.session and tick.previous_close is not None:
-            self.day.count_from(spot, tick.previous_close)
+            self._open_day(spot, tick.previous_close, price, received)
+        if spot.doubted is not None:
+            self.on_freshness(spot, Freshness.STALE)
+            return False
         spot.price, spot.effective, spot.received = price, effective, received
         spot.freshness, spot.simulated, spot.tradable = tick.freshness, tick.simulated, True
         self.dirty = True
@@ -196,7 +208,7 @@ class Bot(DecidingBot):
     def on_untrue(self, spot: Spot, tick: Tick, effective: float) -> None:
         """A real price that is shown but may not be traded on: of a closed market, or too old."""
         spot.tradable = False
-        if effective >= spot.effective:
+        if effective >= spot.effective and spot.doubted is None:
             spot.price, spot.effective, spot.received = tick.price, effective, tick.received
             spot.freshness, spot.simulated = tick.freshness, tick.simulated
             self.dirty = True
@@ -263,6 +275,25 @@ class Bot(DecidingBot):
             self.trader.exit(spot, at, reason)
             if spot.tradable:
                 self.trader.match(spot, at)
+
+    def _open_day(self, spot: Spot, close: float, price: float, at: float) -> None:
+        """The day's first price of what is held names the previous close."""
+        seen = spot.counted
+        if seen is None or spot.doubted is not None:
+            return
+        if not may_be_split(seen, self.day.session - spot.effective, close, price):
+            self.day.count_from(spot, close)
+            return
+        spot.doubted = close
+        figures = {"before": format_price(spot.key, seen), "close": format_price(spot.key, close)}
+        self.fail(tr("bots.split", symbol=spot.key.partition(":")[2], **figures), at)
+
+    def _believe(self) -> None:
+        """The owner wants to go on, so what looked like a split counts: at the close that was told."""
+        for spot in self.spots.values():
+            if spot.doubted is not None:
+                self.day.count_from(spot, spot.doubted)
+                spot.price, spot.doubted = spot.doubted, None
 
     def _begin_day(self, session: float, at: float) -> None:
         """A new day: count anew from what everything was worth, and forget yesterday's orders."""

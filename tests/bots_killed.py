@@ -3,8 +3,8 @@
     PATH SEED       open the database, let the bots trade on the prices of SEED
 
 Each order is carried out by a fork, so that the imports are paid once. It says "pid N" first, then a line for
-everything that is published ("f FILL", "v BOT VERSION STATUS HELD STOP", "a KIND BOT"), "open" when the engine
-has begun, "q KEY PRICE" before the first price of each instrument, and "end" last.
+everything that is published ("f FILL", "v BOT VERSION STATUS HELD STOP", "a KIND BOT"), "open" when the
+engine has begun, "q KEY PRICE" before the first price of each instrument, and "end" last.
 """
 
 from __future__ import annotations

@@ -195,6 +195,11 @@ class BotBase:
         return self._notebook.numbers
 
     @property
+    def doubtful(self) -> bool:
+        """Whether it holds what may have been split, and waits for its owner."""
+        return any(spot.doubted is not None for spot in self.spots.values())
+
+    @property
     def flat(self) -> bool:
         """Whether it holds nothing and no order waits."""
         return not self.trader.account.positions and not self.trader.broker.open_orders()
@@ -250,6 +255,24 @@ class BotBase:
             trailing_stop_price=None if stop is None else float(stop), last_price=spot.price,
             price_freshness=spot.freshness, simulated=self.world.trade_simulation, last_error=self.last_error,
         )  # fmt: skip
+
+    # --- what it does -------------------------------------------------------------------------------
+
+    def _match(self, spot: Spot, at: float) -> None:
+        self.trader.match(spot, at)
+        self._take_notes()
+
+    def _take_notes(self) -> None:
+        if not self._notebook.empty:
+            self._filled = True
+            self._matters()
+
+    def _matters(self) -> None:
+        self.dirty = self.urgent = True
+
+    @property
+    def _simulated(self) -> bool:
+        return self.world.trade_simulation
 
     # --- storing ------------------------------------------------------------------------------------
 

@@ -10,27 +10,27 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import date, datetime
-from typing import Any
 
-from core.bots.base_bot import BotBase, keys_of
+from core.bots.base_bot import keys_of
+from core.bots.deciding import DecidingBot
 from core.bots.model import BotAlertKind, BotPosition, BotStatus
 from core.bots.money import exact
 from core.bots.risk import day_is_over, enforced_stop
 from core.bots.setting import Blind, Shape
+from core.bots.split import may_be_split
 from core.bots.spot import Spot
-from core.bots.strategy import Action, Decision, View, Wake
 from core.bots.trading_day import TradingDay
 from core.config import BotConfig
 from core.exchanges import exchange_of, has_hours
 from core.i18n import tr
 from core.model import Freshness, Quote, Tick
+from core.price_rules import format_price
 
 _RUNNING = BotStatus.RUNNING
-_BAR, _TICK = Wake.BAR, Wake.TICK
 """Looking a member up in its enum costs more than most of what is done with a price."""
 
 
-class Bot(BotBase):
+class Bot(DecidingBot):
     """See the module's docstring. Belongs to the engine's thread."""
 
     # --- the owner's wishes -------------------------------------------------------------------------
@@ -39,15 +39,19 @@ class Bot(BotBase):
         """Let the strategy trade."""
         self.mode = BotStatus.RUNNING
         self.last_error = None
+        self._believe()
         self._matters()
 
     def stop(self, now: float, reason: str = "flatten", *, flatten: bool = False) -> None:
         """Let the strategy rest. Open positions stay guarded; with `flatten` they end at the next price that
         may be traded on."""
-        self.mode, self.last_error = BotStatus.STOPPED, None
+        self.mode = BotStatus.STOPPED
         self.trader.cancel_all(now)
         if flatten:
+            self._believe()
             self._flatten(now, reason)
+        if not self.doubtful:
+            self.last_error = None
         self._matters()
 
     def fail(self, error: str, now: float) -> None:
@@ -85,7 +89,9 @@ class Bot(BotBase):
             self.fail(shape.error, now)
         elif config.autostart and not before.autostart and not self.day_is_over(now):
             self.start()
-        elif self.mode is BotStatus.ERROR:  # what was wrong may be mended; its owner decides
+        elif (
+            self.mode is BotStatus.ERROR and not self.doubtful
+        ):  # what was wrong may be mended; its owner decides
             self.mode, self.last_error = BotStatus.STOPPED, None
         self._matters()
         return True
@@ -177,7 +183,10 @@ class Bot(BotBase):
         if session > self.day.session and spot.key.startswith(self._main):
             self._begin_day(session, received)
         if spot.counted is not None and session == self.day.session and tick.previous_close is not None:
-            self.day.count_from(spot, tick.previous_close)
+            self._open_day(spot, tick.previous_close, price, received)
+        if spot.doubted is not None:
+            self.on_freshness(spot, Freshness.STALE)
+            return False
         spot.price, spot.effective, spot.received = price, effective, received
         spot.freshness, spot.simulated, spot.tradable = tick.freshness, tick.simulated, True
         self.dirty = True
@@ -199,7 +208,7 @@ class Bot(BotBase):
     def on_untrue(self, spot: Spot, tick: Tick, effective: float) -> None:
         """A real price that is shown but may not be traded on: of a closed market, or too old."""
         spot.tradable = False
-        if effective >= spot.effective:
+        if effective >= spot.effective and spot.doubted is None:
             spot.price, spot.effective, spot.received = tick.price, effective, tick.received
             spot.freshness, spot.simulated = tick.freshness, tick.simulated
             self.dirty = True
@@ -211,84 +220,7 @@ class Bot(BotBase):
             spot.freshness = freshness
             self.dirty = True
 
-    # --- the strategy -------------------------------------------------------------------------------
-
-    def view(self, spot: Spot) -> View:
-        """What the strategy may see now. It has seen the waiting signal then."""
-        assert spot.price is not None
-        signal, spot.signal = spot.signal, None
-        series, count = spot.series, self.shape.lookback
-        bars = tuple(series.bars[-count:]) if series is not None and count and self.shape.seconds else ()
-        spot.cycle_at = spot.received
-        return View(
-            key=spot.key, price=spot.price, at=spot.received,
-            position=self.trader.account.positions.get(spot.key), bars=bars, signal=signal,
-        )  # fmt: skip
-
-    def decide(self, spot: Spot, asked: View, decision: Decision, memory: dict[str, Any], at: float) -> bool:
-        """Do what the strategy wants, at the Unix time `at`. False, and nothing is done or remembered, if the
-        position is another one than that in the view about which it was `asked`."""
-        if not _same(asked.position, self.trader.account.positions.get(spot.key)):
-            spot.signal = spot.signal or asked.signal
-            return False
-        spot.memory = memory
-        self.dirty = True
-        if decision.action is Action.HOLD or not self.running:
-            return True
-        self._act(spot, decision, at)
-        if spot.working and spot.tradable:
-            self._match(spot, at)
-        self._take_notes()
-        return True
-
-    def _act(self, spot: Spot, decision: Decision, at: float) -> None:
-        held = self.trader.account.positions
-        action, position = decision.action, held.get(spot.key)
-        if position is not None:
-            if action is (Action.BUY if position.quantity > 0 else Action.SELL):
-                return
-            kind = "market" if decision.limit is None else "limit"
-            price = None if decision.limit is None else exact(decision.limit)
-            self.trader.exit(spot, at, "signal", kind, price)
-            if spot.tradable:
-                self._match(spot, at)
-            if spot.key in held:
-                return
-        sides = {Action.BUY: ("long", "both"), Action.SELL: ("short", "both")}.get(action, ())
-        if self.config.direction in sides and spot.tradable and spot.key in self.keys:
-            limit = decision.limit if position is None else None
-            self._note(self.trader.enter(spot, action.value.upper(), at, limit))
-        else:
-            self.trader.cancel_all(at, spot.key)
-
-    def _note(self, refusal: str) -> None:
-        """Keep why nothing was ordered where its owner sees it, if it is the owner's to mend."""
-        error = tr("bots.too_little_cash") if refusal == "too_little_cash" else None
-        if error != self.last_error:
-            self.last_error = error
-            self._matters()
-
-    def _wakes(self, spot: Spot, tick: Tick, session: float, gap: float, finished: bool) -> bool:
-        """Whether the strategy wants to be asked at this price."""
-        wake = self.shape.wake
-        if self.rule is not None:
-            signal = self.rule.check(tick, session, gap)
-            if signal is not None:
-                spot.signal = signal
-                return True
-        elif wake is _BAR and (finished or spot.filled):
-            spot.filled = False
-            return True
-        interval = self.config.check_interval_sec
-        if interval <= 0:
-            return wake is _TICK
-        return not spot.cycle_at <= tick.received < spot.cycle_at + interval
-
     # --- inside -------------------------------------------------------------------------------------
-
-    def _match(self, spot: Spot, at: float) -> None:
-        self.trader.match(spot, at)
-        self._take_notes()
 
     def _watch_levels(self, spot: Spot, price: float, at: float, gap: float) -> None:
         """The price has reached a level, or the high-water mark moves on."""
@@ -344,6 +276,25 @@ class Bot(BotBase):
             if spot.tradable:
                 self.trader.match(spot, at)
 
+    def _open_day(self, spot: Spot, close: float, price: float, at: float) -> None:
+        """The day's first price of what is held names the previous close."""
+        seen = spot.counted
+        if seen is None or spot.doubted is not None:
+            return
+        if not may_be_split(seen, self.day.session - spot.effective, close, price):
+            self.day.count_from(spot, close)
+            return
+        spot.doubted = close
+        figures = {"before": format_price(spot.key, seen), "close": format_price(spot.key, close)}
+        self.fail(tr("bots.split", symbol=spot.key.partition(":")[2], **figures), at)
+
+    def _believe(self) -> None:
+        """The owner wants to go on, so what looked like a split counts: at the close that was told."""
+        for spot in self.spots.values():
+            if spot.doubted is not None:
+                self.day.count_from(spot, spot.doubted)
+                spot.price, spot.doubted = spot.doubted, None
+
     def _begin_day(self, session: float, at: float) -> None:
         """A new day: count anew from what everything was worth, and forget yesterday's orders."""
         if self.day.known:
@@ -356,27 +307,6 @@ class Bot(BotBase):
         self.day.begin(session, self.equity, told)
         self.trader.day_trades = 0
         self._matters()
-
-    def _take_notes(self) -> None:
-        if not self._notebook.empty:
-            self._filled = True
-            self._matters()
-
-    def _matters(self) -> None:
-        self.dirty = self.urgent = True
-
-    @property
-    def _simulated(self) -> bool:
-        return self.world.trade_simulation
-
-
-def _same(one: BotPosition | None, other: BotPosition | None) -> bool:
-    """Whether both are the same position, wherever its levels stand by now."""
-    if one is None or other is None:
-        return one is other
-    return (one.opened_at, one.quantity, one.entry_price) == (
-        other.opened_at, other.quantity, other.entry_price,
-    )  # fmt: skip
 
 
 def _date(main: str, moment: float) -> date:

@@ -18,8 +18,8 @@ class Spot:
     """One instrument of one bot. Prices between `low` and `high` touch no level of its position."""
 
     __slots__ = (
-        "counted", "cycle_at", "effective", "entry", "filled", "freshness", "high", "key", "low", "memory",
-        "other_rules", "price", "quantity", "received", "series", "signal", "simulated", "tradable",
+        "counted", "cycle_at", "doubted", "effective", "entry", "filled", "freshness", "high", "key", "low",
+        "memory", "other_rules", "price", "quantity", "received", "series", "signal", "simulated", "tradable",
         "working",
     )  # fmt: skip
 
@@ -39,6 +39,8 @@ class Spot:
         """Those of the position, for the screen."""
         self.counted: float | None = None
         """At which price the position counts in the day's base, until the previous close is told."""
+        self.doubted: float | None = None
+        """The previous close that looks like one after a split: its prices are not traded on."""
         self.other_rules = False
         """Whether the trailing stop is one of former rules, as that of the present ones is not known yet."""
         self.working = False
@@ -57,7 +59,7 @@ class Spot:
         self.low, self.high = -math.inf, math.inf
         self.quantity = self.entry = 0.0
         if position is None:
-            self.other_rules, self.counted = False, None
+            self.other_rules, self.counted, self.doubted = False, None, None
             return
         self.quantity, self.entry = float(position.quantity), float(position.entry_price)
         stop, _ = enforced_stop(position)
@@ -84,6 +86,8 @@ class Spot:
             data["cycle"] = self.cycle_at
         if self.simulated:
             data["simulated"] = True
+        if self.doubted is not None:
+            data["doubted"] = self.doubted
         if self.other_rules:
             data["other_rules"] = True
         if self.counted is not None:
@@ -101,7 +105,7 @@ class Spot:
             self.freshness = Freshness.STALE
         self.cycle_at = data.get("cycle", -math.inf)
         self.simulated = bool(data.get("simulated", False))
-        self.counted = data.get("counted")
+        self.counted, self.doubted = data.get("counted"), data.get("doubted")
         self.other_rules = bool(data.get("other_rules", False))
         self.memory = dict(data.get("memory", {}))
 

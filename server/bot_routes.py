@@ -37,9 +37,6 @@ IfNoneMatch = Annotated[
         examples=['"9f86d081884c7d659a2feaa0"'],
     ),
 ]  # fmt: skip
-_NOT_READY: Responses = {
-    503: {"model": ErrorOut, "description": "No such bot is known, but bots may be missing at the moment."}
-}
 _NOT_MODIFIED: Responses = {304: {"description": "Nothing has changed.", "model": None}}
 
 
@@ -60,7 +57,7 @@ async def bots(request: Request, caller: Looker, if_none_match: IfNoneMatch = No
 
 
 @router.get(
-    "/{bot_id}", response_model=OneBotOut, responses=_errors(404) | _NOT_READY | _NOT_MODIFIED,
+    "/{bot_id}", response_model=OneBotOut, responses=_errors(404) | _NOT_MODIFIED,
     summary="One of your bots",
 )  # fmt: skip
 async def bot(request: Request, caller: Looker, bot_id: BotId, if_none_match: IfNoneMatch = None) -> Response:
@@ -74,7 +71,7 @@ async def bot(request: Request, caller: Looker, bot_id: BotId, if_none_match: If
 
 
 @router.get(
-    "/{bot_id}/day", response_model=DayOut, responses=_errors(404) | _NOT_READY,
+    "/{bot_id}/day", response_model=DayOut, responses=_errors(404),
     summary="Its day's P&L over time",
 )  # fmt: skip
 async def day(request: Request, caller: Looker, bot_id: BotId) -> Response:
@@ -86,7 +83,7 @@ async def day(request: Request, caller: Looker, bot_id: BotId) -> Response:
 _COMMAND: Responses = {
     202: {"model": CommandOut, "description": "Sent, but not confirmed yet; the stream will show it."},
     409: {"model": ErrorOut, "description": "The engine refused, and says why."},
-    503: {"model": ErrorOut, "description": "The bot's engine does not answer, or bots may be missing."},
+    503: {"model": ErrorOut, "description": "The bot's engine does not answer."},
 }
 
 

@@ -42,9 +42,11 @@ class ApiError(Exception):
 
 
 def unknown_bot(*, ready: bool) -> ApiError:
-    """The same for a bot that does not exist and for one that is another user's. Unless the server is `ready`
-    it cannot tell."""
-    return ApiError(404, "unknown_bot") if ready else ApiError(503, "not_ready")
+    """The same for a bot that does not exist and for one that is another user's.
+
+    Unless the server is `ready`, the code says that the bot may come to be known yet.
+    """
+    return ApiError(404, "unknown_bot" if ready else "not_ready")
 
 
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}

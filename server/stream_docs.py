@@ -39,8 +39,8 @@ _STREAM = {
 }
 _REFUSALS = {
     "400": "The host name is not one of ours.", "401": "A valid token or session is needed.",
-    "403": "A page of another site asked.", "404": "There is no such bot.",
-    "503": "No such bot is known, but bots may be missing at the moment.",
+    "403": "A page of another site asked.",
+    "404": "There is no such bot; the code `not_ready` says that bots may be missing at the moment.",
     "429": "As many streams are open as one may have, or too many wrong tokens came from here.",
 }  # fmt: skip
 _LAST_ID = {
@@ -62,7 +62,7 @@ def _operation(name: str, summary: str, description: str, *own: dict[str, Any]) 
             "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorOut"}}},
         }
         for status, text in _REFUSALS.items()
-        if own or status not in ("404", "503")
+        if own or status != "404"
     }
     return {
         "get": {

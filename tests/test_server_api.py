@@ -138,7 +138,7 @@ def test_before_the_engine_has_told_of_its_bots_nobody_is_told_that_there_are_no
         assert (answer.status_code, answer.json()["ready"]) == (200, False)
         for method, path in (("GET", ""), ("GET", "/day"), ("GET", "/status-stream"), ("POST", "/start")):
             refused = client.request(method, f"{BOTS}/asels{path}")
-            assert (refused.status_code, refused.json()["code"]) == (503, "not_ready")
+            assert (refused.status_code, refused.json()["code"]) == (404, "not_ready")
         assert client.get("/healthz").json()["ready"] is False
         server.engine.loading = False
         server.engine.publish_all()

@@ -31,7 +31,13 @@ from tests.patience import PATIENCE
 from tests.server_helpers import FakeEngine, following, parse_events, wait_for
 
 ROOT = Path(__file__).parent.parent
-CODE = "import sys; from cli.main import main; sys.exit(main(sys.argv[1:]))"
+CODE = """
+import sys
+import cli.engine_run
+from cli.main import main
+cli.engine_run.JOIN_SECONDS = 40.0  # it must end, but a busy machine may let it take its time
+sys.exit(main(sys.argv[1:]))
+"""
 unix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals as here only on Unix")
 
 

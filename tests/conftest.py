@@ -45,6 +45,13 @@ HOME_VARIABLES = {
     "LOCALAPPDATA": "AppData/Local", "SWING_DATA_DIR": "swing-data",
 }  # fmt: skip
 
+ENDS = (
+    ("cli.engine_run", "JOIN_SECONDS", 1.0), ("core.feed.live_feed", "JOIN_SECONDS", 1.0),
+    ("gui.main_window.alerts", "STOP_SECONDS", 1.0), ("gui.workers.server_host", "STOP_SECONDS", 1.0),
+    ("gui.workers.websocket_worker", "JOIN_MS", 1000),
+)  # fmt: skip
+"""How long the program waits for its threads at the end, and the unit in seconds."""
+
 settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, print_blob=True)
 settings.load_profile("ci" if IN_CI else "dev")
@@ -118,6 +125,17 @@ def _guards(request: pytest.FixtureRequest, home: Path) -> Iterator[None]:
         problems += [f"unexpected log: {line}" for line in log_guard.unexpected]
     if passed and problems:
         pytest.fail("\n".join(problems), pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def _patient_ends() -> Iterator[None]:
+    """Let threads that were told to end take the time that a busy machine needs; one that does not end at all
+    is waited for in vain, and logged. A module that is not there yet has no thread to end, either."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, limit, unit in ENDS:
+            if name in sys.modules:
+                patch.setattr(sys.modules[name], limit, type(unit)(PATIENCE * unit))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-CODE = "import sys; from cli.main import main; sys.exit(main(sys.argv[1:]))"
+CODE = """
+import sys
+import cli.engine_run
+from cli.main import main
+cli.engine_run.JOIN_SECONDS = 40.0  # it must end, but a busy machine may let it take its time
+sys.exit(main(sys.argv[1:]))
+"""
 LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, {}); "
 
 

@@ -188,7 +188,7 @@ class RunningServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self.thread.stop(), "the server did not end"
+        assert self.thread.stop(PATIENCE), "the server did not end"
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:

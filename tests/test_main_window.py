@@ -20,7 +20,7 @@ from core.errors import ConfigError
 from core.feed import live_feed
 from core.feed.budget import BudgetRegistry
 from core.i18n import set_language
-from core.model import Position
+from core.model import Notice, Position
 from gui.main_window import alerts, signs
 from gui.main_window.main_window import MainWindow
 from gui.models.tick_row import RowState
@@ -185,6 +185,16 @@ def test_start_shows_live_prices_and_stop_lets_nothing_look_live(qtbot: Any, mar
     assert button.text() == "▶️ Start Scan"
     wait(qtbot, lambda: state_of(window, "CRYPTO:BTC") is RowState.STALE)
     wait(qtbot, lambda: window.control_bar.feed_text() == "Scan stopped")
+
+
+def test_what_is_said_of_a_resting_scan_goes_when_it_runs(qtbot: Any, market: StubMarket) -> None:
+    window = stub_window(qtbot, market)
+    for key in ("bots.started_without_feed", "bots.no_feed"):
+        window.link.tell(Notice("warning", key, {"count": 1}))
+    assert "nothing guards their open positions (1)" in window.notice_bar.sentence
+    window.start_scan()
+    wait(qtbot, lambda: state_of(window, "CRYPTO:BTC") is RowState.LIVE)
+    wait(qtbot, lambda: not window.notice_bar.sentence)
 
 
 def test_signals_of_the_engine_reach_the_whole_window(qtbot: Any, market: StubMarket) -> None:

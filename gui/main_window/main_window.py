@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DEFAULT_SIZE = (1366, 740)
+RESTING = ("bots.no_feed", "bots.started_without_feed")
+"""Notices that hold only while no scan runs."""
 
 
 class MainWindow(QMainWindow):
@@ -244,6 +246,9 @@ class MainWindow(QMainWindow):
     def _on_feed_status(self, status: FeedStatus) -> None:
         self.control_bar.set_feed_status(status)
         self.money_bar.set_feed_status(status)
+        if status.state != "stopped":
+            for key in RESTING:
+                self._withdraw(key)
         self._every_second()
 
     def _on_notice(self, notice: Notice) -> None:

@@ -250,7 +250,10 @@ def test_history_that_comes_later_leaves_the_view_at_its_time(panel):
 
 
 def on_the_screen(panel: ChartPanel) -> QImage:
-    """What stands on the screen now, however it came there."""
+    """What stands on the screen now, however it came there; the readout else comes a moment later."""
+    if panel._readout_due.isActive():
+        panel._readout_due.stop()
+        panel._show_readout()
     QApplication.processEvents()
     view = panel.view
     place = QRect(view.mapTo(panel, QPoint(0, 0)), view.size())

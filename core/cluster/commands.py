@@ -87,7 +87,7 @@ class CommandReceiver:
     def stop(self) -> None:
         """End, in little more than a second whatever Redis does. Idempotent."""
         self._stop.set()
-        end_thread(self._thread, self._client, 0.0, self._timings)
+        end_thread(self._thread, lambda: self._client, 0.0, self._timings)
 
     def _run(self) -> None:
         pauses = Pauses(self._timings)

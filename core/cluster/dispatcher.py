@@ -143,7 +143,7 @@ class Dispatcher:
         with self._changed:
             self._stopping = True
             self._changed.notify()
-        end_thread(self._thread, self._client, 0.8, self._timings)
+        end_thread(self._thread, lambda: self._client, 0.8, self._timings)
 
     # --- the thread -----------------------------------------------------------------------------------
 

@@ -11,11 +11,16 @@ import logging
 import random
 import socket
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 log = logging.getLogger(__name__)
+
+CUT_EVERY = 0.05
+"""Seconds between two cuts of the connections of a thread that is to end."""
 
 
 class Timings(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,14 +167,23 @@ def cut(client: Any) -> None:
                 sock.shutdown(socket.SHUT_RDWR)
 
 
-def end_thread(thread: threading.Thread, client: Any, patience: float, timings: Timings) -> None:
-    """Wait `patience` seconds for a thread that was asked to end, then cut its connection and wait again."""
+def end_thread(
+    thread: threading.Thread, client: Callable[[], Any], patience: float, timings: Timings
+) -> None:
+    """Wait `patience` seconds for a thread that was asked to end, then cut its connections and wait again.
+
+    `client` tells whose connections: the thread may make itself another one, and redis-py another
+    connection in place of the one that was cut, so they are cut until the thread has ended.
+    """
     if not thread.is_alive():
         return
     thread.join(patience)
-    if thread.is_alive() and client is not None:
-        cut(client)
-    thread.join(timings.connect + 0.5)
+    end = time.monotonic() + timings.connect + 0.5
+    while thread.is_alive() and time.monotonic() < end:
+        connected = client()
+        if connected is not None:
+            cut(connected)
+        thread.join(CUT_EVERY)
     if thread.is_alive():
         log.error("the thread %s did not end", thread.name)
 

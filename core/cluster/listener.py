@@ -75,7 +75,7 @@ class FleetListener:
     def stop(self) -> None:
         """End, in little more than a second whatever Redis does. Idempotent."""
         self._stop.set()
-        end_thread(self._thread, self._client, 0.0, self._timings)
+        end_thread(self._thread, lambda: self._client, 0.0, self._timings)
 
     @property
     def connected(self) -> bool:

@@ -141,7 +141,7 @@ class BotPublisher:
         with self._changed:
             self._stopping = True
             self._changed.notify()
-        end_thread(self._thread, self._client, LAST_WORDS, self._timings)
+        end_thread(self._thread, lambda: self._client, LAST_WORDS, self._timings)
 
     # --- the publisher's thread -----------------------------------------------------------------------
 

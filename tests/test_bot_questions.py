@@ -85,7 +85,7 @@ def test_a_level_that_only_the_state_tells_counts(ask: Callable[..., Any]) -> No
 
 def test_selling_and_the_panic_button_are_as_honest(ask: Callable[..., Any]) -> None:
     assert "nothing guards it until then" in ask(SellDialog, holding(BARE)).text.text()
-    assert "stays enforced" in ask(SellDialog, holding(FIXED)).text.text()
+    assert "enforced while the scan runs" in ask(SellDialog, holding(FIXED)).text.text()
     panic = ask(StopAllDialog, [holding(BARE), holding(FIXED)])
     assert "At 1 of those something has no stop" in panic.text.text()
     assert "stops stay enforced" in ask(StopAllDialog, [holding(FIXED)]).text.text()

@@ -233,6 +233,7 @@ def test_a_message_that_was_lost_on_its_way_is_found_out(plant: Plant) -> None:
     client.close()
 
 
+@pytest.mark.allow_log("a message of Redis was lost on its way")  # if the listener looks before the publisher
 def test_a_redis_that_lost_its_memory_without_a_break_is_told_again(plant: Plant) -> None:
     publisher = plant.publisher()
     publisher.replace_all([state("b1", 3)])

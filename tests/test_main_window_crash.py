@@ -96,7 +96,7 @@ def test_a_scan_that_the_user_had_stopped_rests_and_the_bots_do_not_look_live(
     first.close()
     again = window_on(qtbot, market, image)
     loaded(qtbot, again)
-    wait(qtbot, says(again, "not guarded"))
+    wait(qtbot, says(again, "nothing guards"))
     assert not scans(again)
     dot, text, tip = card_says(again)
     assert dot is RowState.LOST

@@ -6,7 +6,7 @@ against the `exchange_calendars` package), minus the closures that the user adds
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from zoneinfo import ZoneInfo
 
@@ -55,6 +55,11 @@ def exchange_of(code: str) -> Exchange:
 def has_hours(key: str) -> bool:
     """Whether the instrument `key` ("BIST:ASELS") trades in sessions, and not round the clock."""
     return exchange_of(key.partition(":")[0]).open_minute is not None
+
+
+def date_at(code: str, stamp: float) -> date:
+    """The date at the exchange `code` at the Unix time `stamp`."""
+    return datetime.fromtimestamp(stamp, exchange_of(code).zone).date()
 
 
 def iso_time(stamp: float, exchange: Exchange) -> str:

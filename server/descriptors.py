@@ -19,8 +19,7 @@ def limit() -> int:
         return ELSEWHERE
     import resource
 
-    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return MOST if soft == resource.RLIM_INFINITY else min(soft, MOST)
+    return _bounded(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
 def raise_limit() -> None:
@@ -30,10 +29,15 @@ def raise_limit() -> None:
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST if hard == resource.RLIM_INFINITY else min(hard, MOST)
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
+    wanted = _bounded(hard)
+    if _bounded(soft) >= wanted:
         return
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     except (OSError, ValueError) as error:  # macOS has a limit of its own below the one it tells
         log.warning("only %d files can be open at once: %s", soft, error)
+
+
+def _bounded(number: int) -> int:
+    """One of the system's limits; without end is negative there."""
+    return min(number, MOST) if number >= 0 else MOST

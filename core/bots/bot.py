@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import date, datetime
 
 from core.bots.base_bot import keys_of
 from core.bots.deciding import DecidingBot
@@ -21,7 +20,7 @@ from core.bots.split import may_be_split
 from core.bots.spot import Spot
 from core.bots.trading_day import TradingDay
 from core.config import BotConfig
-from core.exchanges import exchange_of, has_hours
+from core.exchanges import date_at, has_hours
 from core.i18n import tr
 from core.model import Freshness, Quote, Tick
 from core.price_rules import format_price
@@ -89,9 +88,8 @@ class Bot(DecidingBot):
             self.fail(shape.error, now)
         elif config.autostart and not before.autostart and not self.day_is_over(now):
             self.start()
-        elif (
-            self.mode is BotStatus.ERROR and not self.doubtful
-        ):  # what was wrong may be mended; its owner decides
+        elif self.mode is BotStatus.ERROR and not self.doubtful:
+            # What was wrong may be mended; its owner decides.
             self.mode, self.last_error = BotStatus.STOPPED, None
         self._matters()
         return True
@@ -158,8 +156,10 @@ class Bot(DecidingBot):
     def day_is_over(self, now: float | None = None) -> str:
         """Which limit of today has been reached, "" if none; at `now`, none of another day."""
         day = self.day
-        if now is not None and day.known and _date(self._main, now) != _date(self._main, day.session):
-            return ""
+        if now is not None and day.known:
+            exchange = self._main.rstrip(":")
+            if date_at(exchange, now) != date_at(exchange, day.session):
+                return ""
         return day_is_over(self.config, self.daily_pnl)
 
     # --- prices -------------------------------------------------------------------------------------
@@ -307,8 +307,3 @@ class Bot(DecidingBot):
         self.day.begin(session, self.equity, told)
         self.trader.day_trades = 0
         self._matters()
-
-
-def _date(main: str, moment: float) -> date:
-    """The date at the exchange of instruments that begin with `main`."""
-    return datetime.fromtimestamp(moment, exchange_of(main.rstrip(":")).zone).date()

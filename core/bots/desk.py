@@ -165,10 +165,11 @@ class BotDesk:
 
     def execute(self, command: object) -> None:
         """Carry out `command`, on prices that are of this moment. Raises `InputError` or `StorageError`."""
-        if not isinstance(command, RequestBotHistory):
+        trades = not isinstance(command, RequestBotHistory)
+        if trades:
             self._around.age()
         self._wishes.execute(command, blocked=self._journal.blocked)
-        if not isinstance(command, RequestBotHistory):
+        if trades:
             self.end_batch(self._around.real_clock.monotonic())
             if self._journal.blocked:
                 raise waits_for_store()

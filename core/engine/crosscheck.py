@@ -23,7 +23,7 @@ from collections.abc import Iterable
 import msgspec
 
 from core.engine.recent import RecentPrices
-from core.exchanges import exchange_of
+from core.exchanges import has_hours
 from core.market_calendar import MarketCalendar
 from core.model import Quote, SourceConflict
 
@@ -231,7 +231,7 @@ class CrossCheck:
     def _closes(self, key: str, one: Voice, two: Voice, now: float) -> tuple[float, float] | bool | None:
         """The two previous closes that contradict each other, True if they agree, False if they differ but
         may be of two sessions, None if there is nothing to compare."""
-        if exchange_of(key.partition(":")[0]).open_minute is None:
+        if not has_hours(key):
             return None  # where trading never ends, each provider has a previous close of its own making
         first, second = _close(one), _close(two)
         verdict: bool | None = None

@@ -10,13 +10,12 @@ protected), `reason` (an order's, see `BotOrder`), `error` (a sentence), `positi
 from __future__ import annotations
 
 import math
-from datetime import datetime
 
 from core.bots.model import BotAlert, BotAlertKind
 from core.exchanges import EXCHANGES
 from core.i18n import format_number, tr
 from core.notifications.message import Kind, Message
-from core.notifications.texts import clean, make_message
+from core.notifications.texts import clean, make_message, moment_text
 from core.price_rules import format_price
 
 REASONS = ("signal", "stop", "trailing_stop", "target", "daily_loss", "daily_target", "flatten")
@@ -100,9 +99,7 @@ class _Facts:
     def place(self, now: float) -> str:
         """Where and when it happened, by the exchange's clock."""
         zone = None if self._exchange is None else self._exchange.zone
-        moment = datetime.fromtimestamp(self._alert.at, zone)
-        same_day = moment.date() == datetime.fromtimestamp(now, zone).date()
-        time = f"{moment:%H:%M:%S}" if same_day else moment.strftime(tr("notify_bots.date_format"))
+        time = moment_text(self._alert.at, now, zone, today="%H:%M:%S", other_day="notify_bots.date_format")
         return ", ".join(filter(None, (clean(self._alert.key, 60, one_line=True), time)))
 
 

@@ -96,11 +96,17 @@ def dated(message: Message, now: float, after: float = LATE_AFTER) -> Message:
     return replace(message, title=title, lines=lines, late=True)
 
 
-def moment_text(at: float, now: float, zone: tzinfo | None = None) -> str:
-    """The time of day, and the date if it is not today's, in `zone` or by this computer's clock."""
+def moment_text(
+    at: float, now: float, zone: tzinfo | None = None, *, today: str = "%H:%M",
+    other_day: str = "notify.late_format",
+) -> str:  # fmt: skip
+    """The time of day, and the date if it is not today's, in `zone` or by this computer's clock.
+
+    `today` is its format for today, `other_day` names the text that is the one for other days.
+    """
     moment = datetime.fromtimestamp(at, zone)
     same_day = moment.date() == datetime.fromtimestamp(now, zone).date()
-    return f"{moment:%H:%M}" if same_day else moment.strftime(tr("notify.late_format"))
+    return moment.strftime(today if same_day else tr(other_day))
 
 
 class _Reader:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from core.bars.derive import MINUTE
 from core.bars.sessions import DAY, Sessions, Times
 from core.model import Bar
 from core.storage.base import Store
 
-MINUTE = 60
 LOOK_BACK = 10 * 86_400.0
 """Seconds before the first bar in which the previous close is looked for, among the minutes."""
 MOST_BARS = 200_000

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from core.bars.derive import MINUTE
 from core.bars.sessions import Sessions
 from core.config import Config
 from core.engine.noise import make_filter
@@ -23,7 +24,7 @@ from core.i18n import tr
 from core.market_calendar import MarketCalendar
 from core.model import Bar, Freshness, Instrument, Quote, Tick
 from core.replay.format import MarkRecord, QuoteRecord, Record
-from core.replay.session_bars import MINUTE, MOST_BARS, SessionBars, previous_close, stored_sessions
+from core.replay.session_bars import MOST_BARS, SessionBars, previous_close, stored_sessions
 from core.storage.base import Store
 
 PREFIX = "bars:"

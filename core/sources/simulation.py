@@ -11,10 +11,10 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from core.clock import Clock, SystemClock
-from core.exchanges import exchange_of
+from core.exchanges import date_at
 from core.model import Bar, Instrument, Quote
 from core.sources.base import DailyCloses, Gate
 
@@ -213,7 +213,7 @@ def _decimal_step(price: float) -> float:
 
 
 def _day(instrument: Instrument, now: float) -> date:
-    return datetime.fromtimestamp(now, exchange_of(instrument.exchange).zone).date()
+    return date_at(instrument.exchange, now)
 
 
 def _weekdays_before(day: date) -> tuple[date, ...]:

@@ -20,12 +20,12 @@ import logging
 import queue
 import threading
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from core.clock import Clock, SystemClock
 from core.errors import CancelledError, SourceError
-from core.exchanges import exchange_of
+from core.exchanges import date_at, has_hours
 from core.i18n import tr
 from core.market_calendar import MarketCalendar
 from core.model import Instrument, Quote
@@ -253,7 +253,7 @@ class YahooPush:
             return None
         close = positive(content.get("previous_close"))
         if close is None:
-            close = self._close_from(name, price, _session_date(stamp, instrument), content)
+            close = self._close_from(name, price, date_at(instrument.exchange, stamp), content)
         return Quote(
             key=instrument.key, price=price, stamp=stamp, received=now, source=self.name,
             previous_close=close, open=positive(content.get("open_price")),
@@ -265,7 +265,7 @@ class YahooPush:
     def _is_regular(self, instrument: Instrument, stamp: float, content: Mapping[str, Any]) -> bool:
         """Whether a print is of the exchange's regular session."""
         code = instrument.exchange
-        if exchange_of(code).open_minute is None:
+        if not has_hours(instrument.key):
             return True
         hours = _number(content.get("market_hours"))
         if hours:
@@ -286,11 +286,6 @@ class YahooPush:
         if close is not None and day > known_day:
             self._closes[name] = day, close
         return close
-
-
-def _session_date(stamp: float, instrument: Instrument) -> date:
-    """The day at the exchange of a print of its session."""
-    return datetime.fromtimestamp(stamp, exchange_of(instrument.exchange).zone).date()
 
 
 def _load() -> Any:

@@ -10,14 +10,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).parent.parent
-CODE = """
+CODE = f"""
 import sys
 import cli.engine_run
 from cli.main import main
-cli.engine_run.JOIN_SECONDS = 40.0  # it must end, but a busy machine may let it take its time
+cli.engine_run.JOIN_SECONDS = {PATIENCE}
 sys.exit(main(sys.argv[1:]))
 """
+"""The program without a window. It must end, but a busy machine may let it take its time."""
 LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, {}); "
 
 

@@ -24,15 +24,8 @@ from core.instance_lock import InstanceLock
 from core.model import Notice
 from core.session import Session
 from tests.patience import PATIENCE
+from tests.serve_helpers import CODE, ROOT
 
-ROOT = Path(__file__).parent.parent
-CODE = """
-import sys
-import cli.engine_run
-from cli.main import main
-cli.engine_run.JOIN_SECONDS = 40.0  # it must end, but a busy machine may let it take its time
-sys.exit(main(sys.argv[1:]))
-"""
 unix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals as here only on Unix")
 
 

@@ -57,6 +57,17 @@ def card_says(window: MainWindow) -> tuple[RowState, str, str]:
     )
 
 
+def after_crash(qtbot: Any, market: StubMarket, folder: Path, **options: Any) -> MainWindow:
+    """The window at the start after it was killed while it scanned, with the price below the bot's stop."""
+    first = holding(qtbot, market, folder / "a")
+    image = killed(folder / "a", folder / "b")
+    first.close()
+    market.set(BTC.key, 90.0)
+    again = window_on(qtbot, market, image, **options)
+    wait(qtbot, lambda: scans(again))
+    return again
+
+
 def scans(window: MainWindow) -> bool:
     return "Stop" in window.control_bar.scan_button.text()
 
@@ -64,12 +75,7 @@ def scans(window: MainWindow) -> bool:
 def test_a_scan_that_a_crash_cut_off_is_taken_up_again(
     qtbot: Any, market: StubMarket, tmp_path: Path
 ) -> None:
-    first = holding(qtbot, market, tmp_path / "a")
-    image = killed(tmp_path / "a", tmp_path / "b")
-    first.close()
-    market.set(BTC.key, 90.0)  # below the stop
-    again = window_on(qtbot, market, image)
-    wait(qtbot, lambda: scans(again))
+    again = after_crash(qtbot, market, tmp_path)
     wait(qtbot, says(again, "started again"))
     wait(qtbot, lambda: again.desk.bots.card("trend").state.realised_pnl < 0)
 
@@ -77,12 +83,8 @@ def test_a_scan_that_a_crash_cut_off_is_taken_up_again(
 def test_it_is_taken_up_for_the_bots_though_no_symbol_is_watched(
     qtbot: Any, market: StubMarket, tmp_path: Path
 ) -> None:
-    first = holding(qtbot, market, tmp_path / "a")
-    image = killed(tmp_path / "a", tmp_path / "b")
-    first.close()
-    market.set(BTC.key, 90.0)
-    again = window_on(qtbot, market, image, config=msgspec.structs.replace(with_bots(bot()), symbols=()))
-    wait(qtbot, lambda: scans(again))
+    config = msgspec.structs.replace(with_bots(bot()), symbols=())
+    again = after_crash(qtbot, market, tmp_path, config=config)
     wait(qtbot, lambda: again.desk.bots.card("trend").state.realised_pnl < 0)
 
 
